@@ -1,0 +1,1 @@
+"""One module or package per paper: its method and its experiments, as pure functions."""

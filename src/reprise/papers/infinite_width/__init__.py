@@ -1,0 +1,1 @@
+"""Papers on infinitely wide networks."""
