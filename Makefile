@@ -1,0 +1,48 @@
+# Reprise: `make book` and `make test` are all that most people need. `make help` lists the rest.
+
+BIN := .venv/bin
+CORES ?= all
+PROFILE ?= quick
+# Options for Snakemake and pytest, as in `make book SNAKEMAKE="--dry-run"` and `make test PYTEST="-k kernels"`.
+SNAKEMAKE ?=
+PYTEST ?=
+UV ?= uv
+export PYTHON EXTRA
+
+.DEFAULT_GOAL := help
+.PHONY: help venv book test lint types unit bench lock clean
+
+help: ## list these targets
+	@echo "make book    run every notebook at profile quick and build the book (_build/html/index.html)"
+	@echo "make test    lint, types, unit tests, every notebook, and the built book in a browser"
+	@echo "make lint    ruff and mypy alone"
+	@echo "make bench   benchmarks, each beside what one would use instead"
+	@echo "make venv    the environment alone (.venv, from requirements.lock)"
+	@echo "make lock    resolve the locks and environment.yml again (needs uv)"
+	@echo "make clean   remove what was built: _build, runs, caches (keeps .venv)"
+	@echo
+	@echo "Variables: EXTRA=cuda12|cuda13|none  PYTHON=python3.12  CORES=4  PROFILE=quick|standard|full"
+
+venv:
+	@sh workflow/setup.sh
+
+book: venv
+	@$(BIN)/python workflow/make_book.py --cores $(CORES) --profile $(PROFILE) -- $(SNAKEMAKE)
+
+lint: venv
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# The book comes first: what it has run is not run again by the tests of the notebooks.
+test: lint book
+	$(BIN)/python -m pytest $(PYTEST)
+
+bench: venv
+	$(BIN)/python -m pytest benchmarks --benchmark-only $(PYTEST)
+
+lock:
+	UV="$(UV)" python3 workflow/lock.py
+
+clean:
+	rm -rf _build runs book/papers book/generated dist .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
