@@ -1,0 +1,155 @@
+"""Which files a paper's numbers depend on, and one digest of their meaning.
+
+The digest ignores comments, docstrings and layout: it hashes syntax trees, the notebook's code cells and the part of the
+card that decides verdicts. Prose can thus be mended without a record's numbers seeming to be of older code.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reprise.compendium import paths
+from reprise.compendium.cards import Card, find
+from reprise.compendium.environment import NUMERICAL
+
+# What shows and stores evidence is left out: it changes no number. What judges it is kept.
+_JUDGES = ("study", "criteria", "verdicts", "parameters")
+
+
+def reached_files(slug: str, root: Path | None = None) -> list[Path]:
+    """Every file of the package that the notebook reaches by imports, data files of reached packages included.
+
+    Deterministic and sorted; read from syntax alone, so that nothing is imported.
+    """
+    top = root or paths.root()
+    notebooks = sorted((top / "notebooks").glob(f"*/{slug}.ipynb"))
+    source = top / "src"
+    queue = [path for nb in notebooks for path in _imported(_notebook_tree(nb), source, package="")]
+    queue += [source / "reprise" / "compendium" / f"{name}.py" for name in _JUDGES]
+    reached: set[Path] = set()
+    while queue:
+        path = queue.pop()
+        if path in reached or not path.is_file():
+            continue
+        relative = path.relative_to(source / "reprise")
+        if relative.parts[0] == "compendium" and relative.stem not in _JUDGES:
+            continue
+        reached.add(path)
+        package = ".".join(path.relative_to(source).parent.parts)
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        queue += _imported(tree, source, package=package)
+    for package in {path.parent for path in reached if path.name == "__init__.py"} - {source / "reprise"}:
+        reached |= {p for p in package.iterdir() if p.is_file() and p.suffix in (".yml", ".mplstyle", ".json")}
+    return sorted(reached)
+
+
+def source_digest(card: Card) -> str:
+    """One digest of the notebook's code, the judging part of the card, the reached modules and the locked packages."""
+    top = paths.root()
+    digest = hashlib.sha256()
+
+    def add(label: str, content: str) -> None:
+        digest.update(f"{label}\0{content}\0".encode())
+
+    add("notebook", _outline(_notebook_tree(card.notebook)))
+    judged = card.model_dump(mode="json", include={"parameters", "profiles"})
+    for profile in judged["profiles"].values():
+        profile.pop("minutes"), profile.pop("stands_in_for")
+    for parameter in judged["parameters"].values():
+        parameter.pop("meaning"), parameter.pop("unit")
+    judged["checks"] = [
+        [claim.id, claim.profile, check.name, check.profile, check.criterion.model_dump(mode="json")]
+        + ([check.weaker.model_dump(mode="json")] if check.weaker else [])
+        for claim in card.claims
+        for check in claim.checks
+    ]
+    add("card", json.dumps(judged, sort_keys=True))
+    for path in reached_files(card.slug):
+        text = path.read_text(encoding="utf-8")
+        content = _outline(ast.parse(text)) if path.suffix == ".py" else text
+        add(path.relative_to(top).as_posix(), content)
+    for line in locked_versions(top / "requirements.lock"):
+        add("lock", line)
+    return digest.hexdigest()
+
+
+def locked_versions(lock: Path) -> list[str]:
+    """The lock's lines of the numerical packages, hashes left out."""
+    if not lock.is_file():
+        return []
+    pattern = re.compile(r"^([A-Za-z0-9_.-]+)==\S+")
+    lines = []
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        found = pattern.match(line)
+        if found and found[1].lower().replace("_", "-") in NUMERICAL:
+            lines.append(line.rstrip(" \\"))
+    return sorted(lines)
+
+
+def digest_of(slug: str) -> str:
+    """The source digest of a paper by its slug."""
+    return source_digest(find(slug))
+
+
+def _notebook_tree(path: Path) -> ast.Module:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    body: list[ast.stmt] = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code" or "parameters" in cell.get("metadata", {}).get("tags", []):
+            continue
+        text = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+        plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("%", "!")))
+        body += ast.parse(plain).body
+    return ast.Module(body=body, type_ignores=[])
+
+
+def _imported(tree: ast.AST, source: Path, package: str) -> Iterator[Path]:
+    """The files that a syntax tree's import statements name, packages on the way included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parts, *([node.module] if node.module else [])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "reprise":
+                yield from _files(name, source)
+
+
+def _files(name: str, source: Path) -> Iterator[Path]:
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        path = source.joinpath(*parts[:depth])
+        yield path / "__init__.py"
+        yield path.with_suffix(".py")
+
+
+def _outline(tree: ast.AST) -> str:
+    """A syntax tree as text, the same on every Python that we support: no positions, docstrings or empty fields."""
+    return json.dumps(_plain(tree), separators=(",", ":"))
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, ast.AST):
+        fields = {name: _plain(value) for name, value in ast.iter_fields(node)}
+        body = fields.get("body")
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and body:
+            fields["body"] = body[1:] if ast.get_docstring(node, clean=False) is not None else body
+        kept = {name: value for name, value in fields.items() if value not in (None, []) and name != "kind"}
+        return [type(node).__name__, kept]
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if isinstance(node, (str, int, bool)) or node is None:
+        return node
+    return repr(node)

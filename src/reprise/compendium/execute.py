@@ -1,0 +1,51 @@
+"""The child process of a run: papermill executes one notebook here, and nothing else happens.
+
+Called by :mod:`reprise.compendium.runs` as ``python -m reprise.compendium.execute JOB.json``; a process of its own so that
+the parent can time it out, kill it with its kernel, and judge what it left.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import papermill
+from papermill.exceptions import PapermillException
+from traitlets.config import Config
+
+from reprise.compendium.kinds import EXIT_CELL_FAILED, EXIT_KERNEL_DIED
+
+
+def main(job_file: str) -> int:
+    """Execute the notebook that the job file describes; the exit code says how it ended."""
+    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
+    # Sockets in files have no ports to race for when many notebooks start at once.
+    config = Config({"KernelManager": {"transport": "ipc"}})
+    try:
+        papermill.execute_notebook(
+            job["notebook"],
+            job["output"],
+            parameters=job["parameters"],
+            kernel_name="python3",
+            language="python",
+            cwd=job["cwd"],
+            progress_bar=False,
+            log_output=True,
+            start_timeout=120,
+            autosave_cell_every=5,
+            config=config,
+        )
+    except PapermillException as error:
+        logging.info("cell failed: %s", error)
+        return EXIT_CELL_FAILED
+    except Exception as error:  # noqa: BLE001 (nbclient has several errors for a kernel that is gone)
+        logging.info("kernel died: %s: %s", type(error).__name__, error)
+        return EXIT_KERNEL_DIED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

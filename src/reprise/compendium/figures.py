@@ -1,0 +1,46 @@
+"""Saving a figure in four forms, the same bytes for the same content."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reprise.compendium.cards import Card
+from reprise.compendium.cards import Figure as FigureEntry
+from reprise.compendium.files import sha256, write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PNG_DPI = 200
+
+
+def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    """Write ``<id>.svg``, ``.png``, ``.pdf`` and ``.csv`` into ``folder``; returns the record's entry.
+
+    The SVG is byte-stable: element ids hash with a fixed salt, and no date is written.
+    """
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    folder.mkdir(parents=True, exist_ok=True)
+    source = f"{card.title} ({card.year}), figure {entry.id} of its reproduction in Reprise"
+    metadata: dict[str, dict[str, Any]] = {
+        "svg": {"Title": entry.title, "Description": entry.alt, "Source": source, "Date": None},
+        "png": {"Title": entry.title, "Description": entry.alt, "Source": source, "Software": None},
+        "pdf": {"Title": entry.title, "Subject": entry.alt, "CreationDate": None, "Creator": None, "Producer": None},
+    }
+    files: dict[str, str] = {}
+    with mpl.rc_context({"svg.hashsalt": f"{card.slug}:{entry.id}", "svg.fonttype": "path"}):
+        for kind, facts in metadata.items():
+            buffer = io.BytesIO()
+            fig.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=facts, bbox_inches="tight")
+            write_atomically(folder / f"{entry.id}.{kind}", buffer.getvalue())
+            files[kind] = f"figures/{entry.id}.{kind}"
+    plt.close(fig)
+    write_atomically(folder / f"{entry.id}.csv", data.to_csv(index=False, lineterminator="\n"))
+    files["csv"] = f"figures/{entry.id}.csv"
+    digests = {kind: sha256(folder / Path(name).name) for kind, name in files.items()}
+    return {"id": entry.id, "files": files, "sha256": digests}

@@ -1,0 +1,57 @@
+"""The book's Sphinx extension: its look, MathJax without a network, and what the theme leaves undone.
+
+Plain Sphinx: it works under jupyter-book 1.x and under Sphinx with MyST-NB alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+THEME = Path(__file__).parent / "theme"
+MATHJAX = "mathjax/tex-chtml-full.js"
+# The renderer with all of TeX, its fonts, and what MathJax's own accessibility menu asks for.
+_MATHJAX_PARTS = ("tex-chtml-full.js", "output/chtml", "a11y", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("config-inited", _configure)
+    app.connect("html-page-context", _note_mathematics, priority=100)
+    app.connect("build-finished", _copy_mathjax)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    config.html_static_path = [*config.html_static_path, str(THEME / "static")]
+    config.templates_path = [str(THEME / "layout"), *config.templates_path]
+    config.mathjax_path = MATHJAX
+    app.add_css_file("reprise.css", priority=900)
+    app.add_js_file("reprise.js", loading_method="defer", priority=900)
+
+
+def _note_mathematics(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Have MathJax loaded where only generated HTML holds mathematics, which Sphinx does not see."""
+    if 'class="math' in context.get("body", ""):
+        app.env.get_domain("math").data["has_equations"][page] = True
+
+
+def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    if error is not None or app.builder.format != "html":
+        return
+    found = importlib.util.find_spec("sphinx-mathjax-offline")
+    if found is None or found.origin is None:
+        raise RuntimeError("the package sphinx-mathjax-offline is not installed; run make to set up .venv")
+    source = Path(found.origin).parent / "static" / "mathjax"
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for part in _MATHJAX_PARTS:
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / part, target / part)
