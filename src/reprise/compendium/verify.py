@@ -1,0 +1,168 @@
+"""Comparing a new run with the committed record: which numbers come out again, claim by claim and figure by figure.
+
+A rerun with the same seeds on another machine should agree to rounding; one with other seeds should fall inside the
+interval that the record's own spread predicts for a second measurement. The comparison uses the latter, with a floor
+for numbers that have no spread, so that a change of platform is not called a failure.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from reprise.compendium.records import Record
+from reprise.estimate import Estimate, as_tuple
+
+REL_FLOOR = 1e-6
+ABS_FLOOR = 1e-12
+LEVEL = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measured value beside the record's."""
+
+    claim: str
+    check: str
+    recorded: tuple[float, ...]
+    rerun: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    inside: bool
+    verdict_recorded: str
+    verdict_rerun: str
+
+    @property
+    def agrees(self) -> bool:
+        """Inside the prediction interval, with the same verdict."""
+        return self.inside and self.verdict_recorded == self.verdict_rerun
+
+
+@dataclass(frozen=True, slots=True)
+class FigureComparison:
+    """The data of one figure beside the record's: identical, or the largest relative difference of a number."""
+
+    figure: str
+    identical: bool
+    same_shape: bool
+    largest_difference: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole comparison."""
+
+    paper: str
+    profile: str
+    checks: list[Comparison] = field(default_factory=list)
+    figures: list[FigureComparison] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every check agrees and none is missing."""
+        return not self.missing and all(check.agrees for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for a program."""
+        return {**asdict(self), "agrees": self.agrees}
+
+
+def compare(recorded: Record, rerun: Record) -> Report:
+    """Compare every measured value and every figure's data of a rerun with the record."""
+    report = Report(recorded.paper, recorded.profile)
+    for claim, entry in recorded.checks():
+        other = rerun.check(claim, entry["name"])
+        if entry["measured"] is None:
+            continue
+        if other is None or other["measured"] is None:
+            report.missing.append(f"{claim}, {entry['name']}")
+            continue
+        before, after = Estimate.from_json(entry["measured"]), Estimate.from_json(other["measured"])
+        low, high = prediction(before, after.n)
+        values = as_tuple(after.value)
+        inside = len(values) == len(low) and all(
+            a <= v <= b or (math.isnan(v) and math.isnan(a)) for a, v, b in zip(low, values, high, strict=True)
+        )
+        report.checks.append(
+            Comparison(
+                claim,
+                entry["name"],
+                as_tuple(before.value),
+                values,
+                low,
+                high,
+                inside,
+                entry["verdict"],
+                other["verdict"],
+            )
+        )
+    for figure in recorded.data["figures"]:
+        report.figures.append(
+            _compare_tables(figure["id"], recorded.figure(figure["id"], "csv"), rerun.figure(figure["id"], "csv"))
+        )
+    return report
+
+
+def prediction(before: Estimate, n_after: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Where a second, independent measurement is expected with probability :data:`LEVEL`.
+
+    If the value is the mean of the samples, the t prediction interval for the mean of ``n_after`` new ones,
+    ``s·sqrt(1/n + 1/n_after)·t``. Otherwise the half width of the recorded interval (taken as normal) times ``sqrt 2``,
+    since two measurements differ. Never narrower than the numeric floor.
+    """
+    lows, highs = [], []
+    for value, low, high in zip(as_tuple(before.value), as_tuple(before.low), as_tuple(before.high), strict=True):
+        half = _half_width(before, value, low, high, n_after)
+        half = max(half, REL_FLOOR * abs(value), ABS_FLOOR)
+        lows.append(value - half)
+        highs.append(value + half)
+    return tuple(lows), tuple(highs)
+
+
+def _half_width(before: Estimate, value: float, low: float, high: float, n_after: int) -> float:
+    samples = before.samples
+    n = len(samples)
+    if n >= 3 and not isinstance(before.value, tuple):
+        mean = math.fsum(samples) / n
+        if math.isclose(mean, value, rel_tol=1e-9, abs_tol=1e-15):
+            spread = math.sqrt(math.fsum((s - mean) ** 2 for s in samples) / (n - 1))
+            quantile = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1))
+            return quantile * spread * math.sqrt(1 / n + 1 / max(n_after, 1))
+    half = max(value - low, high - value)
+    if before.level >= 1.0:
+        return half
+    return half * math.sqrt(2) * float(stats.norm.ppf(0.5 + LEVEL / 2) / stats.norm.ppf(0.5 + before.level / 2))
+
+
+def _compare_tables(figure: str, before: Path, after: Path) -> FigureComparison:
+    try:
+        first, second = before.read_text(encoding="utf-8"), after.read_text(encoding="utf-8")
+    except OSError:
+        return FigureComparison(figure, identical=False, same_shape=False, largest_difference=None)
+    if first == second:
+        return FigureComparison(figure, identical=True, same_shape=True, largest_difference=0.0)
+    rows, others = list(csv.reader(first.splitlines())), list(csv.reader(second.splitlines()))
+    if [len(r) for r in rows] != [len(r) for r in others] or rows[0] != others[0]:
+        return FigureComparison(figure, identical=False, same_shape=False, largest_difference=None)
+    largest = 0.0
+    for row, other in zip(rows[1:], others[1:], strict=True):
+        for a, b in zip(row, other, strict=True):
+            largest = max(largest, _difference(a, b))
+    return FigureComparison(figure, identical=False, same_shape=True, largest_difference=largest)
+
+
+def _difference(a: str, b: str) -> float:
+    if a == b:
+        return 0.0
+    try:
+        x, y = float(a), float(b)
+    except ValueError:
+        return math.inf
+    scale = max(abs(x), abs(y))
+    return abs(x - y) / scale if scale > 0 else 0.0
