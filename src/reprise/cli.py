@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 (a list of options, not logic)
     """The parser with all subcommands."""
     parser = argparse.ArgumentParser(
         prog="reprise",

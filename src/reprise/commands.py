@@ -7,9 +7,8 @@ import json
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from reprise.compendium import cards, paths, records
 from reprise.compendium.boxes import SIGNS
@@ -78,10 +77,21 @@ def sweep(arguments: Namespace) -> int:
                 writer.writeheader()
                 writer.writerows(rows)
         except OSError as error:
-            raise RunError(f"cannot write the table to {out}: {error}; the runs are in {paths.runs(card.slug)}") from None
+            raise RunError(
+                f"cannot write the table to {out}: {error}; the runs are in {paths.runs(card.slug)}"
+            ) from None
         _print_table(
             [*grid, "claim", "check", "value", "low", "high", "verdict"],
-            [[*(_short(r[n]) for n in grid), r["claim"], r["check"], *(_short(r[n]) for n in ("value", "low", "high")), r["verdict"]] for r in rows],
+            [
+                [
+                    *(_short(r[n]) for n in grid),
+                    r["claim"],
+                    r["check"],
+                    *(_short(r[n]) for n in ("value", "low", "high")),
+                    r["verdict"],
+                ]
+                for r in rows
+            ],
         )
         print(f"\n{out}")
     return 1 if errors else 0
@@ -180,9 +190,7 @@ def book(arguments: Namespace) -> int:
     def show(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
-    index = pages.build_book(
-        paths.root(), runs=paths.runs(), records=paths.root() / "book" / "records", progress=show
-    )
+    index = pages.build_book(paths.root(), runs=paths.runs(), records=paths.root() / "book" / "records", progress=show)
     if arguments.json:
         _print_json({"index": str(index)})
     else:
@@ -298,7 +306,9 @@ def _print_claims(pairs: list[tuple[cards.Card, Record | None]], only: str | Non
                     if entry and entry["measured"] is not None and len(pairs) == 1:
                         measured = Estimate.from_json(entry["measured"])
                         state = Verdict(entry["verdict"])
-                        rows.append(["", "", f"  {check.name} {check.criterion}", str(measured), f"{SIGNS[state][0]} {state}"])
+                        rows.append(
+                            ["", "", f"  {check.name} {check.criterion}", str(measured), f"{SIGNS[state][0]} {state}"]
+                        )
     _print_table(["paper", "claim", "", "profile" if len(pairs) > 1 else "profile, measured", "verdict"], rows)
 
 
@@ -331,7 +341,7 @@ class _ProgressLine:
         self.terminal = sys.stderr.isatty()
         self._next = 0.0
 
-    def __enter__(self) -> _ProgressLine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -347,5 +357,3 @@ class _ProgressLine:
         elif progress.seconds >= self._next:
             self._next = progress.seconds + 15.0
             print(f"{self.slug}: {progress}", file=sys.stderr, flush=True)
-
-

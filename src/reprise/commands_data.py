@@ -27,8 +27,8 @@ def _list(arguments: Namespace) -> int:
     entries = [e for e in store.catalogue() if not arguments.names or e.name in arguments.names]
     unknown = set(arguments.names) - {e.name for e in entries}
     if unknown:
-        store.fetch(sorted(unknown)[0], progress=False)  # raises, with a suggestion
-    rows = [
+        store.fetch(min(unknown), progress=False)  # raises, with a suggestion
+    rows: list[dict[str, Any]] = [
         {
             "name": entry.name,
             "title": entry.title,

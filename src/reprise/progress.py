@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -82,7 +82,7 @@ def track(iterable: Iterable[_T], label: str, total: int | None = None) -> Itera
     >>> list(track([1, 2, 3], "widths"))
     [1, 2, 3]
     """
-    if total is None and hasattr(iterable, "__len__"):
+    if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     with task(label, total) as advance:
         for item in iterable:

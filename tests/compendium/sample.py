@@ -78,7 +78,13 @@ def card(**changes: Any) -> dict[str, Any]:
             }
         ],
         "figures": [
-            {"id": "F1", "title": "Means", "caption": "Close to one half.", "alt": "Points near one half.", "claims": ["C1"]}
+            {
+                "id": "F1",
+                "title": "Means",
+                "caption": "Close to one half.",
+                "alt": "Points near one half.",
+                "claims": ["C1"],
+            }
         ],
     }
     data.update(changes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reprise.compendium.cards import Card, Figure
 from reprise.compendium.verdicts import Verdict
-from reprise.estimate import Estimate
+from reprise.estimate import Estimate, as_tuple
 
 if TYPE_CHECKING:
     from reprise.compendium.study import Tested
@@ -42,7 +42,7 @@ def show(bundle: Bundle) -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or not hasattr(shell, "kernel"):
-        print(bundle["text/plain"])
+        sys.stdout.write(bundle["text/plain"] + "\n")
         return
     from IPython.display import display
 
@@ -132,8 +132,7 @@ def describe(estimate: Estimate) -> str:
     else:
         how = f"{estimate.level * 100:g} % {estimate.method}, n = {estimate.n}"
     if isinstance(estimate.value, tuple):
-        assert isinstance(estimate.low, tuple) and isinstance(estimate.high, tuple)  # noqa: S101, PT018
-        ends = zip(estimate.value, estimate.low, estimate.high, strict=True)
+        ends = zip(estimate.value, as_tuple(estimate.low), as_tuple(estimate.high), strict=True)
         return ", ".join(f"{v:.4g} [{lo:.4g}, {hi:.4g}]" for v, lo, hi in ends) + f" ({how})"
     return f"{estimate} ({how})"
 

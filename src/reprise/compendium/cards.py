@@ -116,9 +116,7 @@ class Claim(_Strict):
         for check in self.checks:
             if check.name == name:
                 return check
-        raise RepriseError(
-            f"unknown check '{name}' of claim {self.id}; {suggest(name, (c.name for c in self.checks))}"
-        )
+        raise RepriseError(f"unknown check '{name}' of claim {self.id}; {suggest(name, (c.name for c in self.checks))}")
 
 
 class Figure(_Strict):
@@ -214,7 +212,9 @@ class Card(_Strict):
     def _check_placeholder(self, key: str, claim_ids: list[str]) -> None:
         if key.startswith("p."):
             if key[2:] not in self.parameters:
-                raise ValueError(f"finding names the unknown parameter '{key[2:]}'; {suggest(key[2:], self.parameters)}")
+                raise ValueError(
+                    f"finding names the unknown parameter '{key[2:]}'; {suggest(key[2:], self.parameters)}"
+                )
             return
         claim_id, _, rest = key.partition("/")
         if claim_id not in claim_ids:
@@ -252,7 +252,9 @@ class Card(_Strict):
         for claim in self.claims:
             if claim.id == claim_id:
                 return claim
-        raise RepriseError(f"unknown claim '{claim_id}' of {self.slug}; {suggest(claim_id, [c.id for c in self.claims])}")
+        raise RepriseError(
+            f"unknown claim '{claim_id}' of {self.slug}; {suggest(claim_id, [c.id for c in self.claims])}"
+        )
 
     def figure(self, figure_id: str) -> Figure:
         """The figure of that id.
@@ -288,7 +290,21 @@ class Card(_Strict):
         return params.check_all(self.slug, self.parameters, given)
 
 
-_MODELS = (Card, Claim, Check, Control, Changed, Reported, Figure, Profile, Profiles, Sentence, Related, Code, params.Parameter)
+_MODELS = (
+    Card,
+    Claim,
+    Check,
+    Control,
+    Changed,
+    Reported,
+    Figure,
+    Profile,
+    Profiles,
+    Sentence,
+    Related,
+    Code,
+    params.Parameter,
+)
 
 
 def load_card(path: Path) -> Card:
@@ -367,10 +383,8 @@ class _UniqueKeys(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice, where plain YAML silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands twice", node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node.start_mark)
         return super().construct_mapping(node, deep)

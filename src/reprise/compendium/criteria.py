@@ -66,6 +66,7 @@ class Within(_Criterion):
         return self
 
     def range(self) -> tuple[float, float]:
+        """The accepted range."""
         return self.low, self.high
 
     def __str__(self) -> str:
@@ -79,6 +80,7 @@ class AtLeast(_Criterion):
     value: float
 
     def range(self) -> tuple[float, float]:
+        """The accepted range."""
         return self.value, math.inf
 
     def __str__(self) -> str:
@@ -92,6 +94,7 @@ class AtMost(_Criterion):
     value: float
 
     def range(self) -> tuple[float, float]:
+        """The accepted range."""
         return -math.inf, self.value
 
     def __str__(self) -> str:
@@ -118,6 +121,7 @@ class Equals(_Criterion):
         return max(self.atol, self.rtol * abs(self.value))
 
     def range(self) -> tuple[float, float]:
+        """The accepted range."""
         return self.value - self.tolerance, self.value + self.tolerance
 
     def __str__(self) -> str:

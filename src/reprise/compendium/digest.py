@@ -44,8 +44,8 @@ def reached_files(slug: str, root: Path | None = None) -> list[Path]:
         package = ".".join(path.relative_to(source).parent.parts)
         tree = ast.parse(path.read_text(encoding="utf-8"))
         queue += _imported(tree, source, package=package)
-    for package in {path.parent for path in reached if path.name == "__init__.py"} - {source / "reprise"}:
-        reached |= {p for p in package.iterdir() if p.is_file() and p.suffix in (".yml", ".mplstyle", ".json")}
+    for directory in {path.parent for path in reached if path.name == "__init__.py"} - {source / "reprise"}:
+        reached |= {p for p in directory.iterdir() if p.is_file() and p.suffix in (".yml", ".mplstyle", ".json")}
     return sorted(reached)
 
 

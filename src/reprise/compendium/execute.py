@@ -17,6 +17,8 @@ from traitlets.config import Config
 
 from reprise.compendium.kinds import EXIT_CELL_FAILED, EXIT_KERNEL_DIED
 
+log = logging.getLogger(__name__)
+
 
 def main(job_file: str) -> int:
     """Execute the notebook that the job file describes; the exit code says how it ended."""
@@ -39,10 +41,10 @@ def main(job_file: str) -> int:
             config=config,
         )
     except PapermillException as error:
-        logging.info("cell failed: %s", error)
+        log.info("cell failed: %s", error)
         return EXIT_CELL_FAILED
     except Exception as error:  # noqa: BLE001 (nbclient has several errors for a kernel that is gone)
-        logging.info("kernel died: %s: %s", type(error).__name__, error)
+        log.info("kernel died: %s: %s", type(error).__name__, error)
         return EXIT_KERNEL_DIED
     return 0
 

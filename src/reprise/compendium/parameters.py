@@ -65,9 +65,7 @@ class Parameter(BaseModel):
         if isinstance(value, (str, bytes)) or not isinstance(value, (list, tuple)):
             raise ParameterError(f"parameter '{name}' must be {self.type}, got {_describe(value)}")
         if len(value) < self.min_length:
-            raise ParameterError(
-                f"parameter '{name}' needs at least {self.min_length} element(s), got {len(value)}"
-            )
+            raise ParameterError(f"parameter '{name}' needs at least {self.min_length} element(s), got {len(value)}")
         return typing.cast("Value", [self._element(f"{name}[{i}]", v) for i, v in enumerate(value)])
 
     def _element(self, name: str, value: Any) -> Scalar:
@@ -128,9 +126,7 @@ def check_all(slug: str, declared: Mapping[str, Parameter], given: Mapping[str, 
     return {name: declared[name].check(name, given[name]) for name in declared}
 
 
-def parse_assignments(
-    slug: str, declared: Mapping[str, Parameter], assignments: list[str]
-) -> dict[str, Value]:
+def parse_assignments(slug: str, declared: Mapping[str, Parameter], assignments: list[str]) -> dict[str, Value]:
     """Values from ``name=value`` texts of the command line.
 
     Raises:

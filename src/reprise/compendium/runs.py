@@ -191,7 +191,7 @@ def _execute(
         environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(top / "runs" / ".jax-cache"))
         environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
         with (work / "log.txt").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 (our own module)
+            process = subprocess.Popen(
                 [sys.executable, "-m", "reprise.compendium.execute", str(work / "job.json")],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -306,8 +306,8 @@ def _write_record(card: cards.Card, work: Path, started: datetime) -> None:
 def _commit() -> tuple[str | None, bool | None]:
     git = ["git", "-C", str(paths.root())]
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
-        status = subprocess.run(  # noqa: S603
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        status = subprocess.run(
             [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):

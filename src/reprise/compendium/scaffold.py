@@ -109,7 +109,10 @@ _CELLS = [
         'study = reprise.open("{slug}", seeds=seeds, samples=samples)',
     ),
     ("markdown", "## The idea\n\nWhy anyone should care, in plain words, before the first equation."),
-    ("markdown", "## The method\n\nThe equations that the experiments use, every symbol defined where it first appears."),
+    (
+        "markdown",
+        "## The method\n\nThe equations that the experiments use, every symbol defined where it first appears.",
+    ),
     ("code", "study.source(sample_means)"),
     ("markdown", "## C1: the mean is zero\n\nThe question; what theory predicts; the experiment; the control."),
     (
@@ -148,16 +151,7 @@ def create(
     Raises:
         RepriseError: bad slug, unknown topic, paper that exists already, or a folder that cannot be written to.
     """
-    if not _SLUG.match(slug):
-        raise RepriseError(f"'{slug}' is no slug: lower-case words and digits joined by '-', such as lazy-training")
-    if topic not in cards.TOPIC_TITLES:
-        raise RepriseError(f"unknown topic '{topic}'; {suggest(topic, cards.TOPIC_TITLES)}")
-    if not title.strip() or not all(author.strip() for author in authors):
-        raise RepriseError("title and authors must not be empty")
-    if not 1900 <= year <= 2100:
-        raise RepriseError(f"the year must lie in 1900 to 2100, got {year}")
-    if arxiv is not None and not _ARXIV.match(arxiv):
-        raise RepriseError(f"'{arxiv}' is no arXiv number, such as 1806.07572")
+    _check(slug, topic, title, authors, year, arxiv)
     top = paths.root()
     name = slug.replace("-", "_")
     facts = {
@@ -190,13 +184,30 @@ def create(
     if not (package / "__init__.py").exists():
         marker = f'"""Papers of the topic: {cards.TOPIC_TITLES[topic].lower()}."""\n'
         contents = {package / "__init__.py": marker, **contents}
+    return _write(contents)
+
+
+def _check(slug: str, topic: str, title: str, authors: list[str], year: int, arxiv: str | None) -> None:
+    if not _SLUG.match(slug):
+        raise RepriseError(f"'{slug}' is no slug: lower-case words and digits joined by '-', such as lazy-training")
+    if topic not in cards.TOPIC_TITLES:
+        raise RepriseError(f"unknown topic '{topic}'; {suggest(topic, cards.TOPIC_TITLES)}")
+    if not title.strip() or not all(author.strip() for author in authors):
+        raise RepriseError("title and authors must not be empty")
+    if not 1900 <= year <= 2100:
+        raise RepriseError(f"the year must lie in 1900 to 2100, got {year}")
+    if arxiv is not None and not _ARXIV.match(arxiv):
+        raise RepriseError(f"'{arxiv}' is no arXiv number, such as 1806.07572")
+
+
+def _write(contents: dict[Path, str]) -> list[Path]:
+    """Write all files, or none."""
     written: list[Path] = []
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
             written.append(path)
-        cards.load_card(top / "notebooks" / topic / f"{slug}.yml")
     except BaseException as error:
         for path in written:
             path.unlink(missing_ok=True)

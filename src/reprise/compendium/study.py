@@ -15,6 +15,7 @@ from reprise import provenance
 from reprise.compendium import boxes, cards, environment, figures, paths
 from reprise.compendium.errors import StudyError
 from reprise.compendium.files import write_atomically
+from reprise.compendium.parameters import check_all
 from reprise.compendium.verdicts import Verdict, judge_check, judge_claim
 from reprise.estimate import Estimate
 
@@ -51,7 +52,7 @@ def open_study(slug: str, **parameters: Any) -> Study:
         ParameterError: unknown or missing parameter, wrong type, out of bounds.
     """
     card = cards.find(slug)
-    values = cards.params.check_all(slug, card.parameters, parameters)
+    values = check_all(slug, card.parameters, parameters)
     profile = os.environ.get("REPRISE_PROFILE")
     if profile is None:
         profile = next((p for p in paths.PROFILES if card.values(p) == values), "custom")
@@ -151,7 +152,7 @@ class Study:
         if missing:
             raise StudyError(f"the card names figure(s) {', '.join(missing)}, which this notebook did not save")
         self._closed = True
-        evidence = {
+        evidence: dict[str, Any] = {
             "schema": 1,
             "paper": self.card.slug,
             "profile": self.profile,

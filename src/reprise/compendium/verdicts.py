@@ -40,11 +40,7 @@ def judge_check(
     outcome = criterion.judge(measured)
     if outcome is Outcome.MET:
         return Verdict.REPRODUCED if against_control is Outcome.VIOLATED else Verdict.INCONCLUSIVE
-    if (
-        weaker is not None
-        and weaker.judge(measured) is Outcome.MET
-        and weaker.judge(control) is Outcome.VIOLATED
-    ):
+    if weaker is not None and weaker.judge(measured) is Outcome.MET and weaker.judge(control) is Outcome.VIOLATED:
         return Verdict.PARTLY
     if outcome is Outcome.VIOLATED and against_control is Outcome.VIOLATED:
         return Verdict.NOT_REPRODUCED
