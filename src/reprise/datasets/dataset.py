@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _no_rows() -> Array:
+    return np.arange(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,8 @@ class Meta:
     image_shape: tuple[int, int] | None = None
     y_mean: float = 0.0
     y_std: float = 1.0
-    train_rows: Array | None = None
-    test_rows: Array | None = None
+    train_rows: Array = field(default_factory=_no_rows)
+    test_rows: Array = field(default_factory=_no_rows)
     stand_in: str | None = None
 
 
@@ -63,6 +67,8 @@ class Dataset:
     def __post_init__(self) -> None:
         for array in (self.x, self.y, self.x_test, self.y_test):
             array.setflags(write=False)
+        for rows in (self.meta.train_rows, self.meta.test_rows):
+            rows.setflags(write=False)
 
     def __repr__(self) -> str:
         return f"Dataset({self.name}: x {self.x.shape}, x_test {self.x_test.shape}, y {self.y.dtype})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +10,18 @@ import numpy as np
 from reprise.datasets import registry, store, transforms
 from reprise.datasets.dataset import Array, Dataset, Meta
 from reprise.datasets.errors import OptionError
-from reprise.datasets.options import parse
-from reprise.datasets.readers import Part, Raw
+from reprise.datasets.options import Options, parse
+from reprise.datasets.readers import Part, Reader, bundled, generated, idx, omniglot, uci
 from reprise.datasets.registry import Entry, Image
 from reprise.provenance import note_dataset
+
+READERS: dict[str, Reader] = {
+    "bundled": bundled,
+    "generated": generated,
+    "idx": idx,
+    "omniglot": omniglot,
+    "uci": uci,
+}
 
 
 def load(name: str, **options: Any) -> Dataset:
@@ -51,26 +58,28 @@ def load(name: str, **options: Any) -> Dataset:
         DataError: a file is missing, wrong or unreadable (see :mod:`reprise.datasets.errors`).
     """
     entry = registry.find(name)
-    reader = importlib.import_module(f"reprise.datasets.readers.{entry.reader}")
-    chosen = parse(reader.options(entry), entry.name, options)
+    reader = READERS[entry.reader]
+    chosen: Any = parse(reader.options(entry), entry.name, options)
     classes = _classes(entry, chosen)
 
     def paths(names: Sequence[str]) -> dict[str, str]:
         return {item.name: str(item.path) for item in store.fetch(entry, files=names)}
 
-    raw: Raw = reader.read(entry, chosen, paths)
+    raw = reader.read(entry, chosen, paths)
     train, test = raw.train, raw.test
     if getattr(chosen, "classes", None):
         train, test = (transforms.keep_classes(p, chosen.classes) for p in (train, test))
-    train = transforms.draw(train, chosen.n_train, chosen.seed, "train")
-    test = transforms.draw(test, chosen.n_test, chosen.seed, "test")
+    if isinstance(chosen, Options):
+        train = transforms.draw(train, chosen.n_train, chosen.seed, "train")
+        test = transforms.draw(test, chosen.n_test, chosen.seed, "test")
     x, x_test, shape = _inputs(train, test, raw.image, chosen)
     y, y_test, mean, std = _targets(train, test, chosen, len(classes))
-    note_dataset(entry.name, entry.digest)
+    sha256 = raw.sha256 or entry.digest
+    note_dataset(entry.name, sha256)
     meta = Meta(
         title=entry.title,
         task=entry.task,
-        sha256=entry.digest,
+        sha256=sha256,
         classes=classes,
         image_shape=shape,
         y_mean=mean,
@@ -101,18 +110,19 @@ def _inputs(train: Part, test: Part, image: Image | None, chosen: Any) -> tuple[
         shape = (x.shape[1], x.shape[2])
     else:
         shape = None
-    if chosen.scale is not None:
+    scale = getattr(chosen, "scale", None)
+    if scale is not None:
         x, x_test = x.astype(np.float64), x_test.astype(np.float64)
-    if chosen.scale == "unit" and image is not None:
+    if scale == "unit" and image is not None:
         x, x_test = x / image.maximum, x_test / image.maximum
-    elif chosen.scale == "standard":
+    elif scale == "standard":
         x, x_test, _, _ = transforms.standardise(x, x_test, per_column=image is None)
-    elif chosen.scale == "sphere":
+    elif scale == "sphere":
         x, x_test = transforms.to_sphere(x), transforms.to_sphere(x_test)
     if shape is not None and chosen.flatten:
         width = shape[0] * shape[1]
         x, x_test = x.reshape(len(x), width), x_test.reshape(len(x_test), width)
-    if chosen.scale is not None or x.dtype.kind == "f":
+    if scale is not None or x.dtype.kind == "f":
         x, x_test = x.astype(chosen.dtype), x_test.astype(chosen.dtype)
     return x, x_test, shape
 
@@ -121,10 +131,10 @@ def _targets(train: Part, test: Part, chosen: Any, classes: int) -> tuple[Array,
     y, y_test = train.y, test.y
     if getattr(chosen, "one_hot", False):
         y, y_test = (transforms.one_hot(part, classes, chosen.dtype) for part in (y, y_test))
-    if not hasattr(chosen, "scale_y"):
-        return y, y_test, 0.0, 1.0
     mean, std = 0.0, 1.0
-    if chosen.scale_y == "standard":
+    if getattr(chosen, "scale_y", None) == "standard":
         y, y_test, means, stds = transforms.standardise(y, y_test, per_column=True)
         mean, std = float(means), float(stds)
-    return y.astype(chosen.dtype), y_test.astype(chosen.dtype), mean, std
+    if y.dtype.kind == "f":
+        y, y_test = y.astype(chosen.dtype), y_test.astype(chosen.dtype)
+    return y, y_test, mean, std

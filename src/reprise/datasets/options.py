@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reprise.datasets.errors import OptionError, suggestion
@@ -138,6 +139,40 @@ class UciOptions(RegressionOptions):
     convention: Literal["group", "official"] = "group"
 
 
+class GeneratedOptions(BaseModel):
+    """What every synthetic task understands; see :mod:`reprise.datasets.synthetic` for the laws.
+
+    Attributes:
+        n: number of training points.
+        n_test: number of test points.
+        key: the seed.
+        dtype: floating-point type of inputs and targets.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    n: int = Field(ge=1)
+    n_test: int = Field(default=0, ge=0)
+    key: int = Field(ge=0)
+    dtype: Dtype = "float64"
+
+
+class PowerLawOptions(GeneratedOptions):
+    """What the Gaussian power-law task understands besides.
+
+    Attributes:
+        modes: number of modes.
+        alpha: decay of the eigenvalues.
+        beta: decay of the target's power.
+        noise_variance: variance of the noise on targets.
+    """
+
+    modes: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    beta: float = Field(gt=0)
+    noise_variance: float = Field(default=0.0, ge=0)
+
+
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -155,19 +190,30 @@ def parse(model: type[_M], name: str, options: Mapping[str, Any]) -> _M:
         if option not in model.model_fields:
             hint = suggestion(option, model.model_fields)
             raise OptionError(f"{name}: unknown option '{option}'; {hint}")
+    given = {key: _plain(value) for key, value in options.items()}
+    if "dtype" in given:
+        given["dtype"] = _dtype_name(given["dtype"])
     try:
-        return model.model_validate({key: _plain(value) for key, value in options.items()})
+        return model.model_validate(given)
     except ValidationError as error:
         raise OptionError(f"{name}: " + "; ".join(_problem(model, e) for e in error.errors())) from None
 
 
 def _plain(value: Any) -> Any:
     """NumPy scalars, ranges and tuples as plain numbers and lists."""
-    if hasattr(value, "tolist"):
+    if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, (tuple, range)):
         return [_plain(item) for item in value]
     return value
+
+
+def _dtype_name(value: Any) -> Any:
+    """The name of a NumPy or JAX type; anything else is left for the validation to refuse."""
+    try:
+        return value if isinstance(value, str) else np.dtype(value).name
+    except TypeError:
+        return value
 
 
 def _problem(model: type[BaseModel], error: Any) -> str:

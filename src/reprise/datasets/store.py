@@ -244,16 +244,23 @@ def _obtain(entry: Entry, file: File, *, progress: bool) -> Fetched:
 
     path = cache_dir() / relative
     if path.is_file():
-        cached = examine(path, file)
-        if cached is None:
-            _warn(passed_over)
-            return Fetched(file.name, path, "cache", file.sha256)
-        damage = cached
-        aside = set_aside(path, cached)
-        passed_over.append(f"{path} {cached.text}; it was set aside as {aside.name}")
+        try:
+            cached = examine(path, file)
+        except FileNotFoundError:  # another process has set it aside just now
+            cached = None
+        else:
+            if cached is None:
+                _warn(passed_over)
+                return Fetched(file.name, path, "cache", file.sha256)
+        if cached is not None:
+            damage = cached
+            aside = set_aside(path, cached, file)
+            if aside is not None:
+                passed_over.append(f"{path} {cached.text}; it was set aside as {aside.name}")
 
     _warn(passed_over)
-    outcome = download(file, entry.urls(file), path, label=f"{entry.name}: {file.name}", progress=progress)
+    label = f"{entry.name}: {file.name}"
+    outcome = download(file, entry.urls(file), path, label=label, progress=progress)
     if outcome.ok:
         return Fetched(file.name, path, "fetched", file.sha256)
     raise _failure(entry, file, [*passed_over, *outcome.problems], outcome.damage or damage)

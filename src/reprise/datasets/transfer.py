@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import tempfile
+import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -18,8 +19,9 @@ from reprise.datasets.errors import StorageError
 from reprise.datasets.registry import File
 from reprise.progress import task
 
-_TIMEOUT_S = 30
+_TIMEOUT_S = (10, 60)  # to connect, and between two pieces
 _CHUNK = 1 << 16
+_STALE_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def examine(path: Path, file: File) -> Damage | None:
     """Compare a file on disk with the registry; ``None`` if it is right.
 
     Raises:
+        FileNotFoundError: it is not there.
         StorageError: it cannot be read.
     """
     with _storage(path, "read"), path.open("rb") as stream:
@@ -58,15 +61,24 @@ def examine(path: Path, file: File) -> Damage | None:
     return Damage(text, actual, truncated=False)
 
 
-def set_aside(path: Path, damage: Damage) -> Path:
-    """Rename a wrong file to ``<name>.rejected-<first 8 digits of its checksum>`` and return that path.
+def set_aside(path: Path, damage: Damage, file: File) -> Path | None:
+    """Rename a wrong file to ``<name>.rejected-<first 8 digits of its checksum>``.
+
+    Returns:
+        The new path; ``None`` if meanwhile another process has removed or replaced the file.
 
     Raises:
         StorageError: the folder cannot be written.
     """
-    aside = path.with_name(f"{path.name}.rejected-{damage.sha256[:8]}")
-    with _storage(path, "rename"), suppress(FileNotFoundError):
-        path.replace(aside)
+    aside = _aside(path, damage)
+    try:
+        with _storage(path, "rename"):
+            path.replace(aside)
+            if examine(aside, file) is None:  # a right one, put there since it was examined
+                aside.replace(path)
+                return None
+    except FileNotFoundError:
+        return None
     return aside
 
 
@@ -75,7 +87,9 @@ def download(file: File, urls: Sequence[str], path: Path, *, label: str, progres
 
     The content goes into a temporary file beside ``path``, which takes the name only once its checksum is right; it
     is removed on any failure, an interrupt included. Content with a wrong checksum is kept beside it under the name
-    that :func:`set_aside` gives, and its address is asked once more. Several processes may do this at once.
+    that :func:`set_aside` gives. An address that delivers wrong content, or only a part of it, is asked once more.
+    Several processes may do this at once: each has its own temporary file, and the last to finish renames over equal
+    content.
 
     Raises:
         StorageError: the folder cannot be written, or the disk is full.
@@ -83,49 +97,58 @@ def download(file: File, urls: Sequence[str], path: Path, *, label: str, progres
     outcome = Outcome()
     with _storage(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     for url in urls:
         for _ in range(2):
-            outcome.damage = None
             with _temporary(path) as (temporary, stream):
-                problem = _receive(url, stream, path, file, label if progress else None)
+                received, problem = _receive(url, stream, path, file, label if progress else None)
                 if problem is not None:
                     outcome.problems.append(f"{url}: {problem}")
-                    break
-                damage = examine(temporary, file)
-                if damage is None:
+                    if not received:
+                        break  # nobody there: the next address
+                    continue
+                outcome.damage = examine(temporary, file)
+                if outcome.damage is None:
                     with _storage(path, "write"):
                         temporary.replace(path)
                     outcome.ok = True
                     return outcome
-                aside = path.with_name(f"{path.name}.rejected-{damage.sha256[:8]}")
-                with _storage(path, "rename"):
+                aside = _aside(path, outcome.damage)
+                with _storage(path, "write"):
                     temporary.replace(aside)
-            outcome.problems.append(f"{url}: what it delivers {damage.text}; kept as {aside}")
-            outcome.damage = damage
+                outcome.problems.append(f"{url}: what it sends {outcome.damage.text}; kept as {aside}")
     return outcome
 
 
-def _receive(url: str, stream: IO[bytes], path: Path, file: File, label: str | None) -> str | None:
-    """Write what ``url`` delivers; the reason if it delivers nothing."""
+def _aside(path: Path, damage: Damage) -> Path:
+    return path.with_name(f"{path.name}.rejected-{damage.sha256[:8]}")
+
+
+def _receive(url: str, stream: IO[bytes], path: Path, file: File, label: str | None) -> tuple[int, str | None]:
+    """Write what ``url`` sends; how many bytes that were, and what went wrong."""
     report = task(label, file.bytes) if label is not None else nullcontext(lambda _: None)
+    fetcher = pooch.HTTPDownloader(
+        progressbar=False,
+        chunk_size=_CHUNK,
+        timeout=_TIMEOUT_S,
+        headers={"Accept-Encoding": "identity"},
+        hooks={"response": _keep_compressed} if file.name.endswith(".gz") else {},
+    )
     with report as advance:
-        fetcher = pooch.HTTPDownloader(
-            progressbar=False,
-            chunk_size=_CHUNK,
-            timeout=_TIMEOUT_S,
-            headers={"Accept-Encoding": "identity"},
-        )
+        target = _Guarded(stream, path, advance)
         try:
-            fetcher(url, _Guarded(stream, path, advance), None)
-        except StorageError:
-            raise
-        except OSError as error:  # what requests raises is an OSError
-            return _reason(error)
+            fetcher(url, target, None)
+        except OSError as error:  # what requests raises is an OSError; what the disk raises is not any more
+            return target.received, _reason(error, target.received, file)
     with _storage(path, "write"):
-        stream.flush()
         os.fsync(stream.fileno())
         stream.close()
-    return None
+    return target.received, None
+
+
+def _keep_compressed(response: Any, **_: Any) -> None:
+    """Some servers declare a gzip file as an encoding, and requests would undo it."""
+    response.raw.headers.pop("Content-Encoding", None)
 
 
 class _Guarded:
@@ -133,10 +156,12 @@ class _Guarded:
 
     def __init__(self, stream: IO[bytes], path: Path, advance: Callable[[int], None]) -> None:
         self._stream, self._path, self._advance = stream, path, advance
+        self.received = 0
 
     def write(self, data: bytes) -> int:
         with _storage(self._path, "write"):
             written = self._stream.write(data)
+        self.received += len(data)
         self._advance(len(data))
         return written
 
@@ -148,24 +173,24 @@ class _Guarded:
 @contextmanager
 def _temporary(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A new file beside ``path`` that is gone afterwards, unless it was renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     with _storage(path, "write"):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    temporary = Path(name)
+        stream = temporary.open("xb")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            _share(temporary)
-            yield temporary, stream
+        yield temporary, stream
     finally:
+        with suppress(OSError):
+            stream.close()
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def _share(temporary: Path) -> None:
-    """Give a temporary file the permissions of an ordinary new file, so that a shared cache can be read."""
-    mask = os.umask(0)
-    os.umask(mask)
-    with suppress(OSError):
-        temporary.chmod(0o666 & ~mask)
+def _sweep(path: Path) -> None:
+    """Remove temporary files that a killed process left behind a day ago or earlier."""
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE_S:
+                left.unlink()
 
 
 @contextmanager
@@ -174,7 +199,7 @@ def _storage(path: Path, verb: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and verb == "rename":
+        if isinstance(error, FileNotFoundError) and verb != "write":
             raise
         raise StorageError(_refusal(path, verb, error)) from error
 
@@ -190,10 +215,13 @@ def _refusal(path: Path, verb: str, error: OSError) -> str:
     return f"cannot {verb} {path} ({reason}): {advice}"
 
 
-def _reason(error: Exception) -> str:
-    """Why an address delivered nothing, in a few words."""
+def _reason(error: Exception, received: int, file: File) -> str:
+    """Why an address did not deliver, in a few words."""
     response: Any = getattr(error, "response", None)
     if response is not None:
         return f"answers {response.status_code} {response.reason}"
+    if received:
+        total = f" of {file.bytes}" if file.bytes else ""
+        return f"breaks off after {received}{total} bytes"
     text = f"{type(error).__name__}: {error}"
     return "no answer: " + (text if len(text) <= 200 else text[:197] + "…")

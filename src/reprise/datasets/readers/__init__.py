@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel
 
 from reprise.datasets.dataset import Array
-from reprise.datasets.registry import Image
+from reprise.datasets.registry import Entry, Image
 
 Paths = Callable[[Sequence[str]], dict[str, str]]
 
@@ -26,8 +29,26 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A set as its files have it, already divided into training and test part."""
+    """A set as its files have it, already divided into training and test part.
+
+    Attributes:
+        train: the training part.
+        test: the test part, which may be empty.
+        image: shape and full value of an image; ``None`` for tables.
+        sha256: checksum over the arrays, where the registry cannot have one.
+    """
 
     train: Part
     test: Part
     image: Image | None = None
+    sha256: str | None = None
+
+
+class Reader(Protocol):
+    """A module of this package."""
+
+    def options(self, entry: Entry, /) -> type[BaseModel]:
+        """The options that this set understands."""
+
+    def read(self, entry: Entry, chosen: Any, paths: Paths, /) -> Raw:
+        """Its arrays."""

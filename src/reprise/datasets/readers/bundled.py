@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
-from sklearn import datasets as bundled
 
 from reprise.datasets.errors import ChecksumError
 from reprise.datasets.options import RegressionOptions, SmallImageOptions, TableClassOptions
@@ -15,12 +14,12 @@ from reprise.datasets.readers import Paths, Raw
 from reprise.datasets.registry import Entry
 from reprise.datasets.splits import divide
 
-_LOADERS = {
-    "digits": bundled.load_digits,
-    "diabetes": lambda: bundled.load_diabetes(scaled=False),
-    "iris": bundled.load_iris,
-    "wine": bundled.load_wine,
-    "breast-cancer": bundled.load_breast_cancer,
+_LOADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "digits": ("load_digits", {}),
+    "diabetes": ("load_diabetes", {"scaled": False}),
+    "iris": ("load_iris", {}),
+    "wine": ("load_wine", {}),
+    "breast-cancer": ("load_breast_cancer", {}),
 }
 
 
@@ -33,7 +32,10 @@ def options(entry: Entry) -> type[BaseModel]:
 
 def read(entry: Entry, chosen: Any, _: Paths) -> Raw:
     """Take the arrays from scikit-learn, verify them, and divide their rows."""
-    bunch = _LOADERS[entry.name]()
+    from sklearn import datasets  # importing it takes a second, which only these sets pay
+
+    loader, arguments = _LOADERS[entry.name]
+    bunch = getattr(datasets, loader)(**arguments)
     x = np.ascontiguousarray(bunch.data, dtype="<f8")
     y = np.ascontiguousarray(bunch.target, dtype="<f8")
     actual = hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image as PngImage
-from PIL import UnidentifiedImageError
 
 from reprise.datasets.dataset import Array
 from reprise.datasets.errors import FormatError
@@ -131,6 +129,9 @@ def _run(run: str, content: dict[str, bytes]) -> OneShotRun:
 
 
 def _png(content: bytes, name: str) -> Array:
+    from PIL import Image as PngImage  # only the official zips need it
+    from PIL import UnidentifiedImageError
+
     try:
         with PngImage.open(io.BytesIO(content)) as image:
             pixels = np.asarray(image.convert("L"))

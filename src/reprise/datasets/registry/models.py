@@ -73,14 +73,14 @@ class Entry(_Strict):
         folder: where its files lie, below ``REPRISE_DATA_DIR`` and below the cache; ``None`` without files.
         addresses: official address first, then mirrors; a file's name is appended.
         files: its files; none for a set that comes with scikit-learn or is generated.
-        files_from: a list beside the registry (checksum, size, path) that gives the files of ``folder``.
+        files_from: a JSON file beside the registry (path to checksum and size) that gives the files of ``folder``.
         classes: the names of the classes, in the order of the labels.
         image: shape of an image, where the reader cannot know it.
         table: rows and columns of a table of numbers.
         sha256: for a bundled set, the checksum over its arrays.
         licence: terms of use.
         paper: what to cite.
-        homepage: where a person reads about it.
+        homepage: where a person reads about it, if there is such a place.
         notes: what a user must know.
         stand_in: for a small set, what it replaces, so that a page can say so.
         used_for: the papers of the book that use it, by slug.
@@ -101,7 +101,7 @@ class Entry(_Strict):
     sha256: _Sha256 | None = None
     licence: str
     paper: str
-    homepage: _Url
+    homepage: _Url | None = None
     notes: str = ""
     stand_in: str | None = None
     used_for: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -86,17 +87,14 @@ def read(text: str, source: str, folder: Traversable = _FOLDER) -> list[Entry]:
 
 
 def _listed(source: Traversable, folder: str) -> list[dict[str, Any]]:
-    """The files of ``folder`` in a list of lines ``sha256 bytes path``."""
-    rows = (line.split(maxsplit=2) for line in source.read_text(encoding="utf-8").splitlines())
-    chosen = [
-        (sha256, int(size), path.removeprefix(folder + "/"))
-        for sha256, size, path in rows
-        if path.startswith(folder + "/")
-    ]
-    return [
-        {"name": name, "sha256": sha256, "bytes": size, "part": "all" if name in _NEEDED else "extra"}
-        for sha256, size, name in chosen
-    ]
+    """The files of ``folder`` in a list that maps paths to checksum and size."""
+    listed: dict[str, dict[str, Any]] = json.loads(source.read_text(encoding="utf-8"))
+    result = []
+    for path, known in listed.items():
+        parent, _, name = path.rpartition("/")
+        if parent == folder:
+            result.append({"name": name, "part": "all" if name in _NEEDED else "extra", **known})
+    return result
 
 
 def _place(raw: list[Any], location: tuple[int | str, ...]) -> str:
