@@ -26,7 +26,6 @@ from reprise.datasets.errors import (
     ChecksumError,
     DataError,
     DataWarning,
-    StorageError,
     TruncatedError,
     UnreachableError,
 )
@@ -240,7 +239,7 @@ def _obtain(entry: Entry, file: File, *, progress: bool) -> Fetched:
         damage = examine(path, file)
         if damage is None:
             return Fetched(file.name, path, "folder", file.sha256)
-        passed_over.append(f"{path} {damage.text}; it was left as it is")
+        passed_over.append(f"{path} {damage.text}; it is left untouched")
 
     path = cache_dir() / relative
     if path.is_file():
@@ -290,19 +289,3 @@ def _failure(entry: Entry, file: File, problems: list[str], damage: Damage | Non
 def _warn(passed_over: list[str]) -> None:
     for text in passed_over:
         warnings.warn(text, DataWarning, stacklevel=4)
-
-
-__all__ = [
-    "CACHE_DIR",
-    "DATA_DIR",
-    "Check",
-    "Fetched",
-    "FileCheck",
-    "StorageError",
-    "cache_dir",
-    "catalogue",
-    "check",
-    "data_dir",
-    "fetch",
-    "located",
-]

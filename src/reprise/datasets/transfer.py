@@ -101,10 +101,10 @@ def download(file: File, urls: Sequence[str], path: Path, *, label: str, progres
     for url in urls:
         for _ in range(2):
             with _temporary(path) as (temporary, stream):
-                received, problem = _receive(url, stream, path, file, label if progress else None)
+                answered, problem = _receive(url, stream, path, file, label if progress else None)
                 if problem is not None:
                     outcome.problems.append(f"{url}: {problem}")
-                    if not received:
+                    if not answered:
                         break  # nobody there: the next address
                     continue
                 outcome.damage = examine(temporary, file)
@@ -124,31 +124,34 @@ def _aside(path: Path, damage: Damage) -> Path:
     return path.with_name(f"{path.name}.rejected-{damage.sha256[:8]}")
 
 
-def _receive(url: str, stream: IO[bytes], path: Path, file: File, label: str | None) -> tuple[int, str | None]:
-    """Write what ``url`` sends; how many bytes that were, and what went wrong."""
+def _receive(url: str, stream: IO[bytes], path: Path, file: File, label: str | None) -> tuple[bool, str | None]:
+    """Write what ``url`` sends; whether it sends anything, and what went wrong."""
     report = task(label, file.bytes) if label is not None else nullcontext(lambda _: None)
+    answered = False
+
+    def inspect(response: Any, **_: Any) -> None:
+        nonlocal answered
+        answered = bool(response.ok) and not response.is_redirect
+        if file.name.endswith(".gz"):
+            # Some servers declare a gzip file as an encoding, and requests would undo it.
+            response.raw.headers.pop("Content-Encoding", None)
+
     fetcher = pooch.HTTPDownloader(
         progressbar=False,
         chunk_size=_CHUNK,
         timeout=_TIMEOUT_S,
         headers={"Accept-Encoding": "identity"},
-        hooks={"response": _keep_compressed} if file.name.endswith(".gz") else {},
+        hooks={"response": inspect},
     )
     with report as advance:
-        target = _Guarded(stream, path, advance)
         try:
-            fetcher(url, target, None)
+            fetcher(url, _Guarded(stream, path, advance), None)
         except OSError as error:  # what requests raises is an OSError; what the disk raises is not any more
-            return target.received, _reason(error, target.received, file)
+            return answered, _reason(error, file, answered=answered)
     with _storage(path, "write"):
         os.fsync(stream.fileno())
         stream.close()
-    return target.received, None
-
-
-def _keep_compressed(response: Any, **_: Any) -> None:
-    """Some servers declare a gzip file as an encoding, and requests would undo it."""
-    response.raw.headers.pop("Content-Encoding", None)
+    return answered, None
 
 
 class _Guarded:
@@ -156,12 +159,10 @@ class _Guarded:
 
     def __init__(self, stream: IO[bytes], path: Path, advance: Callable[[int], None]) -> None:
         self._stream, self._path, self._advance = stream, path, advance
-        self.received = 0
 
     def write(self, data: bytes) -> int:
         with _storage(self._path, "write"):
             written = self._stream.write(data)
-        self.received += len(data)
         self._advance(len(data))
         return written
 
@@ -215,13 +216,12 @@ def _refusal(path: Path, verb: str, error: OSError) -> str:
     return f"cannot {verb} {path} ({reason}): {advice}"
 
 
-def _reason(error: Exception, received: int, file: File) -> str:
+def _reason(error: Exception, file: File, *, answered: bool) -> str:
     """Why an address did not deliver, in a few words."""
     response: Any = getattr(error, "response", None)
     if response is not None:
         return f"answers {response.status_code} {response.reason}"
-    if received:
-        total = f" of {file.bytes}" if file.bytes else ""
-        return f"breaks off after {received}{total} bytes"
+    if answered:
+        return "breaks off before the end" + (f" of {file.bytes} bytes" if file.bytes else "")
     text = f"{type(error).__name__}: {error}"
     return "no answer: " + (text if len(text) <= 200 else text[:197] + "…")
