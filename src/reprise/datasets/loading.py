@@ -112,9 +112,10 @@ def _inputs(train: Part, test: Part, image: Image | None, chosen: Any) -> tuple[
         shape = None
     scale = getattr(chosen, "scale", None)
     if scale is not None:
-        x, x_test = x.astype(np.float64), x_test.astype(np.float64)
+        x, x_test = x.astype(np.float64), x_test.astype(np.float64)  # copies, changed in place below
     if scale == "unit" and image is not None:
-        x, x_test = x / image.maximum, x_test / image.maximum
+        x /= image.maximum
+        x_test /= image.maximum
     elif scale == "standard":
         x, x_test, _, _ = transforms.standardise(x, x_test, per_column=image is None)
     elif scale == "sphere":
@@ -123,7 +124,7 @@ def _inputs(train: Part, test: Part, image: Image | None, chosen: Any) -> tuple[
         width = shape[0] * shape[1]
         x, x_test = x.reshape(len(x), width), x_test.reshape(len(x_test), width)
     if scale is not None or x.dtype.kind == "f":
-        x, x_test = x.astype(chosen.dtype), x_test.astype(chosen.dtype)
+        x, x_test = (part.astype(chosen.dtype, copy=False) for part in (x, x_test))
     return x, x_test, shape
 
 

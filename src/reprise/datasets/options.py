@@ -218,7 +218,8 @@ def _dtype_name(value: Any) -> Any:
 
 def _problem(model: type[BaseModel], error: Any) -> str:
     option = str(error["loc"][0])
-    message = f"{option}={error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    given = "" if error["type"] == "missing" else f"={error['input']!r}"
+    message = f"{option}{given}: {error['msg'][0].lower()}{error['msg'][1:]}"
     choices = _choices(model.model_fields[option].annotation)
     if choices and isinstance(error["input"], str):
         message += f"; {suggestion(error['input'], choices)}"

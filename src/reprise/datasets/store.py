@@ -132,8 +132,8 @@ def cache_dir() -> Path:
 def catalogue() -> list[Entry]:
     """Everything that the registry knows, by name.
 
-    >>> [entry.name for entry in catalogue() if "ntk-convergence" in entry.used_for]
-    ['digits', 'fashion-mnist', 'mnist']
+    >>> [entry.name for entry in catalogue() if "more-is-better" in entry.used_for]
+    ['digits', 'fashion-mnist', 'mnist', 'synthetic/gaussian-power-law']
     """
     return list(registry.entries())
 

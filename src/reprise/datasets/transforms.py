@@ -82,8 +82,10 @@ def standardise(train: Array, test: Array, *, per_column: bool) -> tuple[Array, 
     lowest, highest = train.min(axis=axis), train.max(axis=axis)
     constant = lowest == highest
     mean = np.where(constant, lowest, train.mean(axis=axis))
-    std = np.where(constant, 1.0, train.std(axis=axis))
-    return (train - mean) / std, (test - mean) / std, mean, std
+    centred = train - mean
+    std = np.where(constant, 1.0, np.sqrt(np.square(centred).mean(axis=axis)))
+    centred /= std
+    return centred, (test - mean) / std, mean, std
 
 
 def to_sphere(x: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,9 @@ def read_table(path: str | os.PathLike[str]) -> Array:
         FormatError: something is no finite number, or rows have different lengths.
     """
     try:
-        table = np.loadtxt(path, dtype=np.float64, ndmin=2)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            table = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except ValueError as error:
         raise FormatError(f"{path} is no table of numbers: {error}") from error
     if not table.size:
