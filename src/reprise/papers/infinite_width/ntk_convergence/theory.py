@@ -1,0 +1,148 @@
+r"""What the paper predicts, in closed form or by linear algebra in float64. No network is sampled here.
+
+Notation of the paper: depth $L$, hidden width $n$, bias multiplier $\beta$, limiting kernels $\Sigma$ (of the outputs at
+the start) and $\Theta$ (tangent kernel), $N$ training points.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from reprise.kernels import closed_form, gp
+
+TRAIN_ANGLES = (-2.5, -0.9, 0.5, 2.0)
+"""The four training points on the unit circle for section 6.2; the paper does not say which it used."""
+
+
+def circle(angles: Sequence[float] | Float[np.ndarray, " p"]) -> Float[np.ndarray, "p 2"]:
+    r"""Points $(\cos\gamma,\sin\gamma)$ of the unit circle.
+
+    >>> circle([0.0])
+    array([[1., 0.]])
+    """
+    gamma = np.asarray(angles, dtype=np.float64)
+    return np.stack([np.cos(gamma), np.sin(gamma)], axis=1)
+
+
+def angle_grid(points: int) -> Float[np.ndarray, " p"]:
+    r"""Equally spaced angles of $[-\pi,\pi)$; 0 is among them if their number is even.
+
+    >>> angle_grid(4).round(3)
+    array([-3.142, -1.571,  0.   ,  1.571])
+    """
+    return np.linspace(-np.pi, np.pi, points, endpoint=False)
+
+
+def target(x: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+    r"""The paper's $f^*(x)=x_1x_2$.
+
+    >>> target(np.array([[2.0, 3.0]]))
+    array([6.])
+    """
+    return x[:, 0] * x[:, 1]
+
+
+def limit_kernels(
+    x: Float[np.ndarray, "n d"], *, depth: int, bias: float, activation: str = "relu"
+) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
+    r"""$\Sigma^{(L)}$ and $\Theta^{(L)}_\infty$ on all pairs (Proposition 1 and Theorem 1).
+
+    >>> sigma, theta = limit_kernels(circle([0.0, np.pi]), depth=4, bias=0.1)
+    >>> theta[0].round(10)
+    array([0.2825    , 0.06435377])
+    """
+    both = closed_form.nngp_ntk(x, depth=depth, b_std=bias, activation=activation)
+    return np.asarray(both.nngp), np.asarray(both.ntk)
+
+
+def wrong_recursion(x: Float[np.ndarray, "n d"], *, depth: int, bias: float) -> Float[np.ndarray, "n n"]:
+    r"""The recursion of Theorem 1 for the ReLU with $\Sigma$ put where $\dot\Sigma$ belongs: a control.
+
+    $\Theta^{(\ell+1)}=\Theta^{(\ell)}\,(\Sigma^{(\ell+1)}-\beta^2)+\Sigma^{(\ell+1)}$.
+    """
+    sigma, theta = limit_kernels(x, depth=1, bias=bias)
+    for layers in range(2, depth + 1):
+        sigma, _ = limit_kernels(x, depth=layers, bias=bias)
+        theta = theta * (sigma - bias**2) + sigma
+    return theta
+
+
+def descent(
+    theta: Float[np.ndarray, "p p"],
+    start: Float[np.ndarray, "s p"],
+    y: Float[np.ndarray, " n"],
+    steps: Sequence[int] | np.ndarray,
+    *,
+    rate: float,
+) -> Float[np.ndarray, "s k p"]:
+    r"""Kernel gradient descent $f_{k+1}=f_k-\frac\eta N\Theta(\cdot,X)(f_k(X)-y)$ from each start, solved exactly.
+
+    The first $N$ of the $p$ points are the training points. In the eigenbasis of $\Theta(X,X)/N$ the residual of mode $i$
+    is multiplied by $1-\eta\lambda_i$ at every step, which tends to the paper's $e^{-\lambda_it}$ at $t=k\eta$ as
+    $\eta\to0$. Cost $O(N^3+skpN)$.
+
+    Args:
+        theta: kernel on all p points.
+        start: functions $f_0$ at the p points, one a seed.
+        y: targets at the N training points.
+        steps: at which numbers of steps to evaluate.
+        rate: learning rate $\eta$.
+    """
+    n = y.size
+    eigenvalues, vectors = np.linalg.eigh(theta[:n, :n] / n)
+    shrink = 1.0 - rate * eigenvalues
+    sums = np.stack([_geometric(shrink, int(k)) for k in steps])  # sum over j < k of shrink^j
+    residual = (y - start[:, :n]) @ vectors
+    gain = rate / n * (theta[:, :n] @ vectors)
+    return start[:, None, :] + np.einsum("sn,kn,pn->skp", residual, sums, gain)
+
+
+def _geometric(ratio: np.ndarray, terms: int) -> np.ndarray:
+    flat = np.abs(1.0 - ratio) < 1e-14
+    safe = np.where(flat, 0.0, ratio)
+    return np.asarray(np.where(flat, float(terms), (1.0 - safe**terms) / (1.0 - safe)))
+
+
+def flow(
+    theta: Float[np.ndarray, "p p"], start: Float[np.ndarray, " p"], y: Float[np.ndarray, " n"], time: float
+) -> Float[np.ndarray, " p"]:
+    r"""The paper's differential equation in place of its steps: $f_t=f_0+\Theta_{xX}\Theta_{XX}^{-1}(1-e^{-t\Pi})(y-f_0)$."""
+    n = y.size
+    return np.asarray(gp.gradient_flow(theta[:n, :n], theta[:, :n], start[:n], start, y, time))
+
+
+def trained_limit(
+    theta: Float[np.ndarray, "p p"], sigma: Float[np.ndarray, "p p"], y: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " p"]]:
+    r"""Mean and standard deviation of $f_\infty$ over starts (section 5); first N of the p points are for training.
+
+    Mean $A y$ and covariance $\Sigma_{xx}-A\Sigma_{Xx}-\Sigma_{xX}A^\top+A\Sigma_{XX}A^\top$, $A=\Theta_{xX}\Theta_{XX}^{-1}$.
+    With ``sigma`` given for ``theta`` too it is the Gaussian-process posterior: training of the last layer alone.
+    """
+    n = y.size
+    law = gp.ensemble_limit(theta[:n, :n], theta[:, :n], sigma, sigma[:, :n], sigma[:n, :n], y)
+    return np.asarray(law.mean), np.sqrt(np.clip(np.diag(np.asarray(law.covariance)), 0.0, None))
+
+
+def relu_kurtosis(variance: float, widths: Sequence[int], bias: float) -> float:
+    r"""Excess kurtosis of the output of a random ReLU network with these hidden widths at one point: exact at finite width.
+
+    Given the layers below, pre-activations are centred Gaussian with one variance $q$, and
+    $q_{\ell+1}=\frac1{n_\ell}\sum_j\sigma(z_j)^2+\beta^2$. So $E[q_{\ell+1}|q_\ell]=\frac{q_\ell}2+\beta^2$,
+    $\mathrm{Var}[q_{\ell+1}|q_\ell]=\frac5{4n_\ell}q_\ell^2$, and the output, a mixture of Gaussians, has excess kurtosis
+    $3\,\mathrm{Var}(q_L)/E[q_L]^2=O(1/n)$.
+
+    Args:
+        variance: $\Sigma^{(1)}(x,x)$.
+        widths: the $L-1$ hidden widths.
+        bias: $\beta$.
+
+    >>> round(relu_kurtosis(0.51, [10**9], 0.1) * 1e9, 3)  # one layer without bias: 3 * 5 / n
+    13.889
+    """
+    first, second = variance, variance**2
+    for n in widths:
+        second = 0.25 * second + bias**2 * first + bias**4 + 1.25 * second / n
+        first = 0.5 * first + bias**2
+    return 3.0 * (second / first**2 - 1.0)
