@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from reprise.datasets.dataset import Array
+from jaxtyping import Float, Float64, Shaped
 
 Key = Any
 
@@ -43,7 +42,9 @@ def generator(key: Key) -> np.random.Generator:
     raise TypeError(f"key must be a whole number, a NumPy generator or a single JAX key, got {key!r}")
 
 
-def circle(n: int, *, low: float = -np.pi, high: float = np.pi) -> tuple[Array, Array]:
+def circle(
+    n: int, *, low: float = -np.pi, high: float = np.pi
+) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, "n 2"]]:
     r"""A grid on the unit circle: $x(\gamma) = (\cos\gamma, \sin\gamma)$.
 
     Args:
@@ -62,7 +63,7 @@ def circle(n: int, *, low: float = -np.pi, high: float = np.pi) -> tuple[Array, 
     return angles, np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def sphere(n: int, dim: int, *, key: Key) -> Array:
+def sphere(n: int, dim: int, *, key: Key) -> Float64[np.ndarray, "n dim"]:
     """Points drawn uniformly from the unit sphere in ``dim`` dimensions, shape ``(n, dim)``.
 
     A standard Gaussian vector divided by its length.
@@ -71,7 +72,7 @@ def sphere(n: int, dim: int, *, key: Key) -> Array:
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
-def gaussian_product(n: int, *, key: Key) -> tuple[Array, Array]:
+def gaussian_product(n: int, *, key: Key) -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, " n"]]:
     r"""Inputs $x \sim N(0, I_2)$ with the target $f^*(x) = x_1 x_2$.
 
     Returns:
@@ -99,12 +100,12 @@ class PowerLawTask:
         noise_variance: $\sigma^2$.
     """
 
-    x: Array
-    y: Array
-    x_test: Array
-    y_test: Array
-    eigenvalues: Array
-    coefficients: Array
+    x: Float64[np.ndarray, "n modes"]
+    y: Float64[np.ndarray, " n"]
+    x_test: Float64[np.ndarray, "n_test modes"]
+    y_test: Float64[np.ndarray, " n_test"]
+    eigenvalues: Float64[np.ndarray, " modes"]
+    coefficients: Float64[np.ndarray, " modes"]
     noise_variance: float
 
 
@@ -142,7 +143,9 @@ def gaussian_power_law(
     return PowerLawTask(x[:n], y[:n], x[n:], y[n:], eigenvalues, coefficients, float(noise_variance))
 
 
-def noisy_targets(y: Array, variance: float, *, key: Key, renormalise: bool = False) -> Array:
+def noisy_targets(
+    y: Float[np.ndarray, "n ..."], variance: float, *, key: Key, renormalise: bool = False
+) -> Float[np.ndarray, "n ..."]:
     """Targets plus Gaussian noise of the total variance ``variance`` per row.
 
     Args:
@@ -160,12 +163,18 @@ def noisy_targets(y: Array, variance: float, *, key: Key, renormalise: bool = Fa
     return np.asarray(noisy)
 
 
-def permuted(y: Array, *, key: Key) -> Array:
+def permuted(y: Shaped[np.ndarray, "n ..."], *, key: Key) -> Shaped[np.ndarray, "n ..."]:
     """The same targets in random order: what is left when inputs say nothing about them."""
     return np.asarray(y[generator(key).permutation(len(y))])
 
 
-def gaussian_process(covariance: Array, *, outputs: int = 1, noise_variance: float = 0.0, key: Key) -> Array:
+def gaussian_process(
+    covariance: Float[np.ndarray, "n n"],
+    *,
+    outputs: int = 1,
+    noise_variance: float = 0.0,
+    key: Key,
+) -> Float64[np.ndarray, "n outputs"]:
     r"""Draws $y_\lambda \sim N(0, K + \sigma^2 I)$, independent over $\lambda = 1, \dots,$ ``outputs``.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64, Int, Shaped
 
 from reprise.datasets.dataset import Array
 from reprise.datasets.errors import OptionError
@@ -31,7 +32,7 @@ def draw(part: Part, n: int | None, seed: int, what: str) -> Part:
     return Part(part.x[chosen], part.y[chosen], part.rows[chosen])
 
 
-def resize(images: Array, size: int) -> Array:
+def resize(images: Shaped[np.ndarray, "n height width"], size: int) -> Shaped[np.ndarray, "n {size} {size}"]:
     r"""Bring images ``(n, height, width)`` to ``(n, size, size)``.
 
     A smaller image has as pixels the means over the areas that they cover, where a source pixel on a border counts by
@@ -88,14 +89,14 @@ def standardise(train: Array, test: Array, *, per_column: bool) -> tuple[Array, 
     return centred, (test - mean) / std, mean, std
 
 
-def to_sphere(x: Array) -> Array:
+def to_sphere(x: Float64[np.ndarray, "n ..."]) -> Float64[np.ndarray, "n ..."]:
     """Divide each row by its Euclidean norm; a row of zeros stays."""
     axes = tuple(range(1, x.ndim))
     norms = np.sqrt(np.square(x).sum(axis=axes, keepdims=True))
     return np.asarray(x / np.where(norms == 0.0, 1.0, norms))
 
 
-def one_hot(labels: Array, classes: int, dtype: str = "float64") -> Array:
+def one_hot(labels: Int[np.ndarray, " n"], classes: int, dtype: str = "float64") -> Shaped[np.ndarray, "n {classes}"]:
     """Labels as rows with a single 1.
 
     >>> one_hot(np.array([1, 0]), 3).tolist()
