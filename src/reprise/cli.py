@@ -34,12 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     function: Callable[[Any], int] = getattr(commands, arguments.command)
     try:
         return function(arguments)
-    except commands.FAILURES as error:
-        print(f"reprise: {error}", file=sys.stderr)
-        return 1
     except commands.USER_ERRORS as error:
         print(f"reprise: {error}", file=sys.stderr)
-        return 2
+        return commands.exit_code(error)
     except KeyboardInterrupt:
         print("reprise: interrupted", file=sys.stderr)
         return 130

@@ -12,14 +12,20 @@ from typing import Any, Self
 
 from reprise.compendium import cards, paths, records
 from reprise.compendium.boxes import SIGNS
-from reprise.compendium.errors import RecordError, RepriseError, RunError, suggest
+from reprise.compendium.errors import Interrupted, RecordError, RepriseError, RunError, suggest
 from reprise.compendium.parameters import parse_assignments
 from reprise.compendium.records import Record
 from reprise.compendium.verdicts import Verdict
 from reprise.estimate import Estimate
 
-FAILURES = (RunError,)
 USER_ERRORS = (RepriseError,)
+
+
+def exit_code(error: RepriseError) -> int:
+    """130 for an interrupted run, 1 for one that failed, 2 for wrong use."""
+    if isinstance(error, Interrupted):
+        return 130
+    return 1 if isinstance(error, RunError) else 2
 
 
 def run(arguments: Namespace) -> int:

@@ -26,6 +26,10 @@ class RunError(RepriseError):
     """A notebook run that did not end well; no record was written."""
 
 
+class Interrupted(RunError):
+    """A run that the user broke off."""
+
+
 class RecordError(RepriseError):
     """A record that cannot be read or must not be written."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -24,8 +25,10 @@ def main(job_file: str) -> int:
     """Execute the notebook that the job file describes; the exit code says how it ended."""
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
-    # Sockets in files have no ports to race for when many notebooks start at once.
-    config = Config({"KernelManager": {"transport": "ipc"}})
+    # Sockets in files have no ports to race for when many notebooks start at once. They need a folder of their own:
+    # left to itself, jupyter_client puts those of all kernels into the working directory under one name.
+    sockets = Path(os.environ["JUPYTER_RUNTIME_DIR"]) / "kernel"
+    config = Config({"KernelManager": {"transport": "ipc", "ip": str(sockets)}})
     try:
         papermill.execute_notebook(
             job["notebook"],

@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 
 from reprise.compendium import cards, devices, digest, paths
-from reprise.compendium.errors import RunError
+from reprise.compendium.errors import Interrupted, RunError
 from reprise.compendium.files import write_atomically
 from reprise.compendium.kinds import EXIT_CELL_FAILED, EXIT_KERNEL_DIED
 
@@ -93,7 +93,7 @@ def run(
         except BaseException as error:
             failed = _set_aside(work, folder)
             if isinstance(error, KeyboardInterrupt):
-                raise RunError(f"{slug}: interrupted; {_left(failed)}") from None
+                raise Interrupted(f"{slug}: interrupted; {_left(failed)}") from None
             if isinstance(error, RunError):
                 raise RunError(f"{slug}: {error}; {_left(failed)}") from None
             if isinstance(error, OSError):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from reprise.compendium import cards, records, runs
-from reprise.compendium.errors import ParameterError, RepriseError, RunError, suggest
+from reprise.compendium.errors import Interrupted, ParameterError, RepriseError, suggest
 from reprise.compendium.parameters import Value
 from reprise.estimate import Estimate
 
@@ -86,7 +86,7 @@ def sweep(
                     report(done, len(points), label)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise RunError(f"{slug}: sweep interrupted after {len(rows)} of {len(points)} points") from None
+            raise Interrupted(f"{slug}: sweep interrupted after {len(rows)} of {len(points)} points") from None
     return [row for index in sorted(rows) for row in rows[index]], errors
 
 
