@@ -52,9 +52,7 @@ class Estimate:
         object.__setattr__(self, "level", float(self.level))
         sizes = {_size(v) for v in (self.value, self.low, self.high)}
         if len(sizes) != 1:
-            raise ValueError(
-                f"value, low and high must have one shape, got sizes {sorted(map(str, sizes))}"
-            )
+            raise ValueError(f"value, low and high must have one shape, got sizes {sorted(map(str, sizes))}")
         if self.n < 1:
             raise ValueError(f"n counts independent samples and must be at least 1, got {self.n}")
         if not 0.0 < self.level <= 1.0:
@@ -108,11 +106,7 @@ class Estimate:
     @property
     def finite(self) -> bool:
         """Whether value and interval are all finite; only then can a criterion pass."""
-        return all(
-            math.isfinite(x)
-            for part in (self.value, self.low, self.high)
-            for x in as_tuple(part)
-        )
+        return all(math.isfinite(x) for part in (self.value, self.low, self.high) for x in as_tuple(part))
 
     def to_json(self) -> dict[str, Any]:
         """The form of ``record.json``; non-finite numbers become the strings NaN, Infinity, -Infinity."""
