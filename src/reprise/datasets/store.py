@@ -132,8 +132,8 @@ def cache_dir() -> Path:
 def catalogue() -> list[Entry]:
     """Everything that the registry knows, by name.
 
-    >>> [entry.name for entry in catalogue() if "more-is-better" in entry.used_for]
-    ['digits', 'fashion-mnist', 'mnist', 'synthetic/gaussian-power-law']
+    >>> [entry.name for entry in catalogue() if entry.reader == "idx"]
+    ['fashion-mnist', 'kmnist', 'mnist']
     """
     return list(registry.entries())
 

@@ -83,7 +83,7 @@ class Entry(_Strict):
         homepage: where a person reads about it, if there is such a place.
         notes: what a user must know.
         stand_in: for a small set, what it replaces, so that a page can say so.
-        used_for: the papers of the book that use it, by slug.
+        used_for: what it serves for, in a few words each; which papers use it is told by their cards.
     """
 
     name: _Name
