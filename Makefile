@@ -3,6 +3,7 @@
 BIN := .venv/bin
 CORES ?= all
 PROFILE ?= quick
+PAPERS ?=
 # Options for Snakemake and pytest, as in `make book SNAKEMAKE="--dry-run"` and `make test PYTEST="-k kernels"`.
 SNAKEMAKE ?=
 PYTEST ?=
@@ -21,18 +22,20 @@ help: ## list these targets
 	@echo "make lock    resolve the locks and environment.yml again (needs uv)"
 	@echo "make clean   remove what was built: _build, runs, caches (keeps .venv)"
 	@echo
-	@echo "Variables: EXTRA=cuda12|cuda13|none  PYTHON=python3.12  CORES=4  PROFILE=quick|standard|full"
+	@echo "Variables: EXTRA=cuda12|cuda13|none  PYTHON=python3.12  CORES=4  PROFILE=quick|standard|full  PAPERS=slug,slug"
 
 venv:
 	@sh workflow/setup.sh
 
 book: venv
-	@$(BIN)/python workflow/make_book.py --cores $(CORES) --profile $(PROFILE) -- $(SNAKEMAKE)
+	@$(BIN)/snakemake --cores $(CORES) $(SNAKEMAKE) --config profile=$(PROFILE) papers=$(PAPERS)
+	@if [ -f _build/html/index.html ]; then echo "The book: $(CURDIR)/_build/html/index.html"; fi
 
 lint: venv
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/nbqa mypy notebooks
 
 # The book comes first: what it has run is not run again by the tests of the notebooks.
 test: lint book

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def test_this_environment_is_the_lock():
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     if python not in PYTHONS:
         pytest.skip(f"the lock is for Python {', '.join(PYTHONS)}; this is {python}")
-    if "CONDA_PREFIX" in metadata.os.environ and not (Path(sys.prefix) / "reprise.lock").exists():
+    if "CONDA_PREFIX" in os.environ and not (Path(sys.prefix) / "reprise.lock").exists():
         pytest.skip("this is a conda environment, which may hold more")
     wrong = {}
     for name, version in pins("requirements.lock", python).items():
