@@ -165,6 +165,11 @@ def test_small_tables_with_classes(name, shape, classes):
     assert abs(len(data.x) - len(data.x_test)) <= 1
 
 
+def test_all_rows_may_be_training_rows():
+    data = load("digits", train_fraction=1.0, scale="standard")
+    assert (len(data.x), data.x_test.shape, data.y_test.shape) == (1797, (0, 64), (0,))
+
+
 def test_a_changed_release_of_scikit_learn_is_noticed(monkeypatch):
     entry = registry.find("iris").model_copy(update={"sha256": "0" * 64})
     monkeypatch.setattr(registry, "find", lambda _: entry)
@@ -217,7 +222,7 @@ def test_what_the_package_does_not_have():
         ("mnist", {"classes": [1, 1]}, "give distinct labels"),
         ("mnist", {"classes": "1"}, "classes='1'"),
         ("uci/yacht", {"split": -1}, "split=-1"),
-        ("uci/yacht", {"train_fraction": 1.0}, "train_fraction=1.0: input should be less than 1"),
+        ("uci/yacht", {"train_fraction": 1.1}, "train_fraction=1.1: input should be less than or equal to 1"),
         ("uci/yacht", {"convention": "offical"}, "did you mean 'official'?"),
         ("uci/yacht", {"scale": "unit"}, "uci/yacht: scale='unit'"),
         ("synthetic/gaussian-product", {"n": 3}, "key: field required"),

@@ -91,13 +91,13 @@ class SplitOptions(BaseModel):
 
     Attributes:
         split: rows are shuffled with this seed before they are divided.
-        train_fraction: the share of rows that comes first and is the training part.
+        train_fraction: the share of rows that comes first and is the training part; with 1, there is no test part.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     split: int = Field(default=0, ge=0, le=2**32 - 1)
-    train_fraction: float = Field(default=0.9, gt=0, lt=1)
+    train_fraction: float = Field(default=0.9, gt=0, le=1)
 
 
 class SmallImageOptions(ClassOptions, PixelOptions, SplitOptions):
