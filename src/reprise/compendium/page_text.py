@@ -25,7 +25,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 def inline(text: str) -> Markup:
     """One line of a card as HTML: emphasis, code, links and ``$mathematics$``; HTML in it is shown, not obeyed."""
-    return Markup(_markdown().renderInline(" ".join(text.split())).strip())  # noqa: S704 (rendered with HTML off)
+    return Markup(_markdown().renderInline(" ".join(text.split())).strip())
 
 
 def plain(text: str) -> str:
@@ -52,7 +52,7 @@ def number(value: float, *, digits: int | None = None) -> Markup:
         return Markup(mantissa)
     power = str(int(exponent)).replace("-", _MINUS)
     head = "" if mantissa == "1" else f"{mantissa} × "
-    return Markup(f"{head}10<sup>{power}</sup>")  # noqa: S704 (digits only)
+    return Markup(f"{head}10<sup>{power}</sup>")
 
 
 def interval(estimate: Estimate) -> Markup:
@@ -87,7 +87,7 @@ def criterion(rule: Criterion) -> Markup:
         case Equals():
             return Markup("{} ± {}").format(number(rule.value), number(float(f"{rule.tolerance:.2g}")))
         case Ordered():
-            return Markup(f"strictly {rule.direction}")  # noqa: S704 (one of two words)
+            return Markup(f"strictly {rule.direction}")
 
 
 def finding(card: Card, record: Record | None) -> Markup:
@@ -178,7 +178,7 @@ def _filled(card: Card, record: Record | None, key: str) -> Markup:
 def _keep_spaces(text: str) -> Markup:
     lead = " " if text[:1].isspace() else ""
     tail = " " if text[-1:].isspace() and text.strip() else ""
-    return Markup(lead) + inline(text) + Markup(tail)  # noqa: S704 (a space or nothing)
+    return Markup(lead) + inline(text) + Markup(tail)
 
 
 def _bare_math(tex: str) -> str:

@@ -5,6 +5,7 @@ Plain Sphinx: it works under jupyter-book 1.x and under Sphinx with MyST-NB alon
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 
 THEME = Path(__file__).parent / "theme"
 MATHJAX = "mathjax/tex-chtml-full.js"
@@ -22,6 +24,7 @@ _MATHJAX_PARTS = ("tex-chtml-full.js", "output/chtml", "a11y", "sre/mathmaps/bas
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", _configure)
+    app.connect("env-updated", _pages_to_write)
     app.connect("html-page-context", _note_mathematics, priority=100)
     app.connect("build-finished", _copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -31,11 +34,24 @@ def _configure(app: Sphinx, config: Config) -> None:
     config.html_static_path = [*config.html_static_path, str(THEME / "static")]
     config.templates_path = [str(THEME / "layout"), *config.templates_path]
     config.mathjax_path = MATHJAX
-    app.add_css_file("reprise.css", priority=900)
+    for number, name in enumerate(("fonts", "base", "evidence", "pages")):
+        app.add_css_file(f"{name}.css", priority=900 + number)
     app.add_js_file("reprise.js", loading_method="defer", priority=900)
 
 
-def _note_mathematics(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+def _pages_to_write(_app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Write every page again when the contents or the look have changed: each page shows both."""
+    titles = sorted((name, title.astext()) for name, title in env.titles.items())
+    look = hashlib.sha256(repr(titles).encode())
+    for path in sorted(THEME.glob("[ls]*/*.*")):
+        look.update(path.read_bytes())
+    digest = look.hexdigest()
+    changed = getattr(env, "reprise_look", None) not in (None, digest)
+    env.reprise_look = digest  # type: ignore[attr-defined]
+    return sorted(env.all_docs) if changed else []
+
+
+def _note_mathematics(app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     """Have MathJax loaded where only generated HTML holds mathematics, which Sphinx does not see."""
     if 'class="math' in context.get("body", ""):
         app.env.get_domain("math").data["has_equations"][page] = True
