@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -11,11 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, Formatter, Locator, MaxNLocator, NullFormatter, NullLocator
 
 SINGLE = (6.4, 4.0)
 WIDE = (9.0, 3.6)
 """Sizes in inches: a single column, and a row of panels."""
+
+_MANTISSAS = (
+    (1.0,),
+    (1.0, 2.0, 5.0),
+    (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+    (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
+)
 
 
 def style() -> None:
@@ -78,10 +85,10 @@ def log_ticks(ax: Axes, axis: str = "x", values: Sequence[float] | None = None) 
     Args:
         ax: axes.
         axis: "x", "y" or "both".
-        values: ticks exactly here (the widths that were run), thinned evenly to eight at most; else 1-2-5 within a decade
-            and a half, every decade up to six, every second or third beyond.
+        values: ticks exactly here (the widths that were run), thinned evenly to eight at most; else `decades` of
+            whatever limits the axis has when it is drawn.
 
-    Numbers from 0.001 to 9999 are written out, larger ones with a thin space or, beyond a million, as powers of ten.
+    Numbers from 0.001 to below a million are written out, others as powers of ten.
 
     >>> fig, ax = single()
     >>> _ = ax.plot([32, 2048], [1, 0.1])
@@ -94,19 +101,18 @@ def log_ticks(ax: Axes, axis: str = "x", values: Sequence[float] | None = None) 
         raise ValueError(f"axis: 'x', 'y' or 'both', not {axis!r}")
     for name in ("x", "y") if axis == "both" else (axis,):
         (ax.set_xscale if name == "x" else ax.set_yscale)("log")
-        low, high = ax.get_xlim() if name == "x" else ax.get_ylim()
-        chosen = _thinned(values) if values is not None else decades(low, high)
         which = ax.xaxis if name == "x" else ax.yaxis
-        which.set_major_locator(FixedLocator(chosen))
-        powers = any(not 1e-3 <= v < 1e6 for v in chosen)
-        which.set_major_formatter(FuncFormatter(lambda v, _, p=powers: number(v, powers=p)))
-        if values is not None:
+        if values is None:
+            which.set_major_locator(_Decades())
+        else:
+            which.set_major_locator(FixedLocator(_thinned(values)))
             which.set_minor_locator(NullLocator())
+        which.set_major_formatter(_Numbers())
         which.set_minor_formatter(NullFormatter())
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis from low to high.
+    """Ticks of a logarithmic axis: decades, every second or third where there are many, 1-2-5 or finer where few.
 
     >>> decades(0.9, 12), decades(0.008, 150)
     ([1.0, 2.0, 5.0, 10.0], [0.01, 0.1, 1.0, 10.0, 100.0])
@@ -115,16 +121,13 @@ def decades(low: float, high: float) -> list[float]:
         raise ValueError(f"a logarithmic axis needs 0 < low < high, not {low} and {high}")
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     span = math.log10(high / low)
-    if span <= 1.5:
-        grid = [m * 10.0**e for e in range(first, last + 1) for m in (1.0, 2.0, 5.0)]
-        if span <= 0.35:
-            grid = [
-                m * 10.0**e for e in range(first, last + 1) for m in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-            ]
-    else:
-        step = 1 if span <= 6 else 2 if span <= 12 else 3
-        grid = [10.0**e for e in range(first, last + 1) if e % step == 0]
-    return [float(f"{v:.12g}") for v in grid if low <= v * (1 + 1e-9) and v <= high * (1 + 1e-9)]
+    step = 1 if span <= 6 else math.ceil(span / 6)
+    for mantissas in _MANTISSAS:
+        grid = [m * 10.0**e for e in range(first, last + 1) if len(mantissas) > 1 or e % step == 0 for m in mantissas]
+        ticks = [float(f"{v:.12g}") for v in grid if low <= v * (1 + 1e-9) and v <= high * (1 + 1e-9)]
+        if len(ticks) >= 3:
+            return ticks
+    return list(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)[1:-1])
 
 
 def number(value: float, *, powers: bool = False) -> str:
@@ -174,3 +177,30 @@ def panel_letters(axes: Sequence[Axes] | np.ndarray) -> None:
     """
     for letter, ax in zip("abcdefghijklmnop", np.ravel(np.asarray(axes, dtype=object)), strict=False):
         ax.set_title(f"{letter}  {ax.get_title(loc='left')}".rstrip(), loc="left")
+
+
+class _Decades(Locator):
+    """Ticks at `decades` of the limits that the axis has when it is drawn."""
+
+    def __call__(self) -> list[float]:
+        """The ticks."""
+        low, high = cast("Any", self.axis).get_view_interval()
+        return self.tick_values(low, high)
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """The ticks from vmin to vmax."""
+        low, high = sorted((float(vmin), float(vmax)))
+        return decades(low, high) if 0.0 < low < high else []
+
+
+class _Numbers(Formatter):
+    """Tick labels by `number`, all as powers of ten if one of them has to be."""
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """The labels of all ticks."""
+        powers = any(not 1e-3 <= v < 1e6 for v in values)
+        return [number(v, powers=powers) for v in values]
+
+    def __call__(self, x: float, pos: int | None = None) -> str:  # noqa: ARG002 - Matplotlib's signature
+        """The label of one value, as a cursor reads it."""
+        return number(x)

@@ -61,20 +61,32 @@ def label_lines(ax: Axes, lines: list[Line2D] | None = None) -> list[Annotation]
     ['theory']
     """
     chosen = [k for k in (ax.get_lines() if lines is None else lines) if not str(k.get_label()).startswith("_")]
+    ends = [(line, *end) for line in chosen if (end := _right_end(line)) is not None]
+    last = max((x for _, x, _ in ends), default=0.0)
     notes = []
-    for line in chosen:
-        data = np.column_stack([np.asarray(v, dtype=float) for v in line.get_data()])
-        data = data[np.isfinite(data).all(axis=1)]
-        if len(data) == 0:
-            continue
-        x, y = data[np.argmax(data[:, 0])]
+    for line, x, y in ends:
         note = ax.annotate(
-            str(line.get_label()), (x, y), (PAD + 2, 0), textcoords="offset points", va="center",
-            fontsize=9.5, color=readable(str(line.get_color())), annotation_clip=False, zorder=6,
+            str(line.get_label()), (last if _near(ax, x, last, y) else x, y), (PAD + 2, 0), textcoords="offset points",
+            va="center", fontsize=9.5, color=readable(str(line.get_color())), annotation_clip=False, zorder=6,
         )  # fmt: skip
         notes.append(note)
     placer(ax).columns.append(notes)
     return notes
+
+
+def _near(ax: Axes, x: float, last: float, y: float) -> bool:
+    """Whether two ends are within a fifth of the axes, so that their labels can stand in one column."""
+    pixels = ax.transData.transform([(x, y), (last, y)])[:, 0]
+    return bool(pixels[1] - pixels[0] < 0.2 * ax.bbox.width)
+
+
+def _right_end(line: Line2D) -> tuple[float, float] | None:
+    data = np.column_stack([np.asarray(v, dtype=np.float64) for v in line.get_data()])
+    data = data[np.isfinite(data).all(axis=1)]
+    if len(data) == 0:
+        return None
+    x, y = data[np.argmax(data[:, 0])]
+    return float(x), float(y)
 
 
 def slope_note(

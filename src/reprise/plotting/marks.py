@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from reprise.plotting.colours import CONTROL, EXPERIMENT, INK, PAPER, REPORTED, readable
 
 Kind = Literal["bars", "band"]
+_NARROW = ("X", "P", "x", "+")
+"""Markers that an edge in the colour of the paper would eat away."""
 
 
 def theory(ax: Axes, x: ArrayLike, y: ArrayLike, label: str | None = None, color: str = INK, **style: Any) -> Line2D:
@@ -20,7 +22,7 @@ def theory(ax: Axes, x: ArrayLike, y: ArrayLike, label: str | None = None, color
     >>> theory(ax, [1, 2], [1, 2]).get_linestyle()
     '--'
     """
-    options: dict[str, Any] = {"linestyle": (0, (5, 2.2)), "linewidth": 1.5, "zorder": 2.5, **style}
+    options: dict[str, Any] = {"linestyle": (0, (5, 2.2)), "linewidth": 1.5, "zorder": 3.2, **style}
     (line,) = ax.plot(np.asarray(x), np.asarray(y), color=color, label=label, **options)
     return line
 
@@ -68,7 +70,7 @@ def experiment(
     if lo is not None:
         ax.errorbar(a, b, yerr=[b - lo, hi - b], fmt="none", ecolor=color, elinewidth=1.2, capsize=2.5, zorder=3)
     options = {
-        "linestyle": "none", "markersize": 5.5, "markeredgecolor": PAPER, "markeredgewidth": 0.6, "zorder": 3.5, **style
+        "linestyle": "none", "markersize": 5.5, "markeredgecolor": PAPER, "markeredgewidth": 0.0 if marker in _NARROW else 0.6, "zorder": 3.5, **style
     }  # fmt: skip
     (line,) = ax.plot(a, b, marker=marker, color=color, label=label, **options)
     return line

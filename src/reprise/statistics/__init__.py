@@ -12,7 +12,7 @@ prediction: `z_scores`, `largest_z`, `relative_deviation`. Anything else: `boots
 """
 
 from reprise.statistics._samples import StatisticsError
-from reprise.statistics.bootstrap import bootstrap
+from reprise.statistics.resampling import bootstrap
 from reprise.statistics.chains import bulk_ess, chain_mean, effective_size, r_hat, tail_ess
 from reprise.statistics.deviations import relative_deviation
 from reprise.statistics.goodness import ks_distance, ks_test, largest_z, z_scores, z_threshold

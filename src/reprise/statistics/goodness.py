@@ -6,6 +6,7 @@ and the predicted law lies in $D_n \pm c$, where $c$ is the quantile of $\sup_t|
 (the Kolmogorov band; distribution-free and exact for continuous laws, conservative for others).
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -126,5 +127,6 @@ def z_threshold(count: int, n: int, alarm: float = 0.001) -> float:
     return float(stats.t.isf(0.5 * alarm / count, n - 1))
 
 
+@functools.lru_cache(maxsize=256)
 def _band(n: int, level: float) -> float:
     return float(stats.kstwo.ppf(level, n))

@@ -15,7 +15,7 @@ from scipy import stats
 
 from reprise.estimate import Estimate
 from reprise.statistics._samples import StatisticsError, as_samples, check_level, kept
-from reprise.statistics.bootstrap import bootstrap
+from reprise.statistics.resampling import bootstrap
 
 
 def t_quantile(level: float, dof: int) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from reprise.estimate import Estimate
 from reprise.statistics._samples import KEPT, StatisticsError, as_samples, check_level, kept
-from reprise.statistics.bootstrap import bca_tails, percentile_tail
+from reprise.statistics.resampling import bca_tails, percentile_tail
 from reprise.statistics.means import t_quantile
 
 _CELLS = 1 << 23

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from reprise.estimate import Estimate
 from reprise.statistics._samples import StatisticsError, as_samples, check_level, kept
-from reprise.statistics.bootstrap import bootstrap
+from reprise.statistics.resampling import bootstrap
 from reprise.statistics.means import t_quantile
 
 
