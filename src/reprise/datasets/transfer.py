@@ -128,9 +128,11 @@ def _receive(url: str, stream: IO[bytes], path: Path, file: File, label: str | N
     """Write what ``url`` sends; whether it sends anything, and what went wrong."""
     report = task(label, file.bytes) if label is not None else nullcontext(lambda _: None)
     answered = False
+    responses: list[Any] = []
 
     def inspect(response: Any, **_: Any) -> None:
         nonlocal answered
+        responses.append(response)
         answered = bool(response.ok) and not response.is_redirect
         if file.name.endswith(".gz"):
             # Some servers declare a gzip file as an encoding, and requests would undo it.
@@ -148,6 +150,9 @@ def _receive(url: str, stream: IO[bytes], path: Path, file: File, label: str | N
             fetcher(url, _Guarded(stream, path, advance), None)
         except OSError as error:  # what requests raises is an OSError; what the disk raises is not any more
             return answered, _reason(error, file, answered=answered)
+        finally:
+            for response in responses:  # pooch leaves a connection open if its stream is not read to the end
+                response.close()
     with _storage(path, "write"):
         os.fsync(stream.fileno())
         stream.close()
