@@ -8,7 +8,7 @@ from argparse import Namespace
 from typing import Any
 
 from reprise.compendium.errors import RepriseError, RunError
-from reprise.datasets import store
+from reprise.datasets import registry, store
 from reprise.datasets.errors import DataError, OptionError, UnknownDatasetError
 
 
@@ -24,10 +24,7 @@ def main(arguments: Namespace) -> int:
 
 
 def _list(arguments: Namespace) -> int:
-    entries = [e for e in store.catalogue() if not arguments.names or e.name in arguments.names]
-    unknown = set(arguments.names) - {e.name for e in entries}
-    if unknown:
-        store.fetch(min(unknown), progress=False)  # raises, with a suggestion
+    entries = [registry.find(name) for name in arguments.names] or store.catalogue()
     rows: list[dict[str, Any]] = [
         {
             "name": entry.name,
@@ -67,7 +64,8 @@ def _fetch(arguments: Namespace) -> int:
 
 
 def _check(arguments: Namespace) -> int:
-    checks = [c for c in store.check(arguments.folder) if not arguments.names or c.name in arguments.names]
+    wanted = {registry.find(name).name for name in arguments.names}
+    checks = [c for c in store.check(arguments.folder) if not wanted or c.name in wanted]
     if arguments.json:
         _print([check.to_json() for check in checks])
     else:
