@@ -1,4 +1,4 @@
-# Reprise: `make book` and `make test` are all that most people need. `make help` lists the rest.
+# `make book` and `make test` are all that most people need; `make help` lists the rest.
 
 BIN := .venv/bin
 CORES ?= all
@@ -11,25 +11,29 @@ UV ?= uv
 export PYTHON EXTRA
 
 .DEFAULT_GOAL := help
-.PHONY: help venv book test lint types unit bench lock clean
+.PHONY: help venv book papers test lint bench lock clean
 
-help: ## list these targets
+help:
 	@echo "make book    run every notebook at profile quick and build the book (_build/html/index.html)"
 	@echo "make test    lint, types, unit tests, every notebook, and the built book in a browser"
+	@echo "make papers  run notebooks at another profile: make papers PROFILE=standard PAPERS=slug,slug"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   benchmarks, each beside what one would use instead"
 	@echo "make venv    the environment alone (.venv, from requirements.lock)"
 	@echo "make lock    resolve the locks and environment.yml again (needs uv)"
 	@echo "make clean   remove what was built: _build, runs, caches (keeps .venv)"
 	@echo
-	@echo "Variables: EXTRA=cuda12|cuda13|none  PYTHON=python3.12  CORES=4  PROFILE=quick|standard|full  PAPERS=slug,slug"
+	@echo "Variables: EXTRA=cuda12|cuda13|none  PYTHON=python3.12  CORES=4"
 
 venv:
 	@sh workflow/setup.sh
 
 book: venv
-	@$(BIN)/snakemake --cores $(CORES) $(SNAKEMAKE) --config profile=$(PROFILE) papers=$(PAPERS)
+	@$(BIN)/snakemake book --cores $(CORES) $(SNAKEMAKE)
 	@if [ -f _build/html/index.html ]; then echo "The book: $(CURDIR)/_build/html/index.html"; fi
+
+papers: venv
+	@$(BIN)/snakemake papers --cores $(CORES) $(SNAKEMAKE) --config profile=$(PROFILE) papers=$(PAPERS)
 
 lint: venv
 	$(BIN)/ruff check
