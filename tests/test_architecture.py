@@ -51,7 +51,7 @@ def imports(tree: ast.AST) -> set[str]:
 
 @cache
 def graph() -> dict[str, frozenset[str]]:
-    return {name: frozenset(imports(ast.parse(path.read_text()))) for name, path in modules().items()}
+    return {name: frozenset(imports(ast.parse(path.read_text(), str(path)))) for name, path in modules().items()}
 
 
 def within(name: str, *packages: str) -> bool:
@@ -256,8 +256,11 @@ def test_nothing_unfinished_and_nothing_private_is_committed():
     private = re.compile(r"/(?:home|Users|work|root)/\w+|\bfile://|\bextra-index-url\b")
     for name in listed.stdout.split("\0"):
         path = ROOT / name
-        if not name or not path.is_file() or path == Path(__file__) or path.suffix in {".png", ".svg", ".pdf", ".lock"}:
+        if not name or not path.is_file() or path == Path(__file__):
+            continue
+        if path.suffix in {".png", ".pdf", ".woff2", ".lock"}:
             continue
         text = path.read_text(errors="replace")
         assert not unfinished.search(text), name
-        assert not private.search(text), (name, private.search(text))
+        if not name.startswith("tests/"):  # which invent such paths to see them refused
+            assert not private.search(text), (name, private.search(text))
