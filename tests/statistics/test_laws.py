@@ -113,16 +113,16 @@ def test_shape_values_are_those_of_scipy(statistic, scipy_form):
     assert mirrored == pytest.approx(e.value if statistic is kurtosis else -e.value)
 
 
-@pytest.mark.parametrize(("method", "least"), [("t", 0.87), ("bca", 0.87), ("percentile", 0.87)])
-def test_kurtosis_of_gaussian_samples_is_covered(method, least):
+@pytest.mark.parametrize("method", ["t", "bca", "percentile"])
+def test_kurtosis_of_gaussian_samples_is_covered(method):
     rng = np.random.default_rng(6)
     trials = 400
     hits = 0
     for _ in range(trials):
         e = kurtosis(rng.normal(size=300), method=method, n_boot=400)
         hits += e.low <= 0 <= e.high
-    # no interval for a fourth moment reaches its level at n = 300; what is measured is 0.87 to 0.95
-    assert hits / trials > least - 4.5 * np.sqrt(0.1 * 0.9 / trials)
+    # a fourth moment is slow: 0.90 at n = 300 and 0.93 at n = 1,000, measured over 1,500 data sets
+    assert hits / trials > 0.90 - 4.5 * np.sqrt(0.1 * 0.9 / trials)
 
 
 def test_clusters_widen_the_interval():

@@ -13,16 +13,16 @@ def errors(rng, seeds, exponent=-0.5, sigma=0.4):
     return WIDTHS**exponent * rng.lognormal(-0.5 * sigma**2, sigma, size=(seeds, WIDTHS.size))
 
 
-@pytest.mark.parametrize(("method", "least"), [("bootstrap", 0.95), ("t", 0.94), ("bca", 0.90)])
-def test_coverage_of_the_exponent(method, least):
+@pytest.mark.parametrize(("method", "usual"), [("bootstrap", 0.942), ("t", 0.944), ("bca", 0.914)])
+def test_coverage_of_the_exponent(method, usual):
     rng = np.random.default_rng(0)
     trials = 600
     hits = 0
     for _ in range(trials):
         e = slope(WIDTHS, errors(rng, 20), method=method, n_boot=600)
         hits += e.low <= -0.5 <= e.high
-    # least: the coverage measured over 20,000 trials, rounded down; 4.5 standard errors below (false alarm 3e-6)
-    assert hits / trials > least - 4.5 * np.sqrt(0.05 * 0.95 / trials)
+    # measured once over 3,000 data sets; now 4.5 standard errors below (false alarm 3e-6)
+    assert hits / trials > usual - 4.5 * np.sqrt(0.06 * 0.94 / trials)
 
 
 def test_fits_the_mean_and_not_the_mean_of_exponents():

@@ -137,16 +137,16 @@ def _spread(ax: Axes, notes: list[Annotation], renderer: Any, scale: float) -> N
     anchors = np.array([ax.transData.transform(note.xy)[1] for note in notes])
     heights = np.array([note.get_window_extent(renderer).height + 1.5 * scale for note in notes])
     order = np.argsort(anchors, kind="stable")
-    places = _apart(anchors[order], heights[order], ax.bbox.y0, ax.bbox.y1)
+    places = apart(anchors[order], heights[order], ax.bbox.y0, ax.bbox.y1)
     for index, place in zip(order, places, strict=True):
         note = notes[index]
         note.xyann = (note.xyann[0], float(place - anchors[index]) / scale)
 
 
-def _apart(anchors: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
+def apart(anchors: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
     """Least-squares places with the given gaps (pool adjacent violators), kept between low and high where they fit.
 
-    >>> _apart(np.array([0.0, 1.0]), np.array([10.0, 10.0]), -50.0, 50.0)
+    >>> apart(np.array([0.0, 1.0]), np.array([10.0, 10.0]), -50.0, 50.0)
     array([-4.5,  5.5])
     """
     offsets = np.concatenate([[0.0], np.cumsum(0.5 * (heights[:-1] + heights[1:]))])
@@ -156,6 +156,6 @@ def _apart(anchors: np.ndarray, heights: np.ndarray, low: float, high: float) ->
         while len(groups) > 1 and groups[-2][0] > groups[-1][0]:
             (a, m), (b, n) = groups[-2], groups[-1]
             groups[-2:] = [[(a * m + b * n) / (m + n), m + n]]
-    places = np.concatenate([np.full(int(n), value) for value, n in groups]) + offsets
-    places += max(0.0, low + 0.5 * heights[0] - places[0])
-    return places - max(0.0, places[-1] - (high - 0.5 * heights[-1]))
+    level = np.concatenate([np.full(int(n), value) for value, n in groups])
+    bottom, top = low + 0.5 * heights[0], high - 0.5 * heights[-1] - offsets[-1]
+    return np.asarray(np.clip(level, bottom, max(bottom, top)) + offsets)

@@ -1,7 +1,7 @@
 """The colours of the book: one meaning, one look, in every chapter.
 
 They are chosen so that figures survive a grey print and colour-blind eyes: INK, EXPERIMENT and CONTROL fall on three
-lightness steps (CIE L* about 8, 39, 56) on paper of 98; a family runs from L* 62 to 20 in even steps; GROUPS stay at
+lightness steps (CIE L* about 8, 39, 56) on paper of 98; a family runs from L* 60 to 18 in even steps; GROUPS stay at
 least 17 Delta-E apart under simulated protanopia, deuteranopia and tritanopia. The tests measure all of this.
 """
 
@@ -26,7 +26,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 """One marker for each of GROUPS, so that colour is never the only difference."""
 
 _MAP = "mako_r"
-_LIGHT, _DARK = 62.0, 20.0
+_LIGHT, _DARK = 60.0, 18.0
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )

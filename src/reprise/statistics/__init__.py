@@ -12,7 +12,6 @@ prediction: `z_scores`, `largest_z`, `relative_deviation`. Anything else: `boots
 """
 
 from reprise.statistics._samples import StatisticsError
-from reprise.statistics.resampling import bootstrap
 from reprise.statistics.chains import bulk_ess, chain_mean, effective_size, r_hat, tail_ess
 from reprise.statistics.deviations import relative_deviation
 from reprise.statistics.goodness import ks_distance, ks_test, largest_z, z_scores, z_threshold
@@ -20,6 +19,7 @@ from reprise.statistics.histograms import total_variation
 from reprise.statistics.means import mean, paired_difference, prediction_interval
 from reprise.statistics.ordering import differences, monotone_differences, order, simultaneous
 from reprise.statistics.proportions import proportion
+from reprise.statistics.resampling import bootstrap
 from reprise.statistics.shape import kurtosis, skewness
 from reprise.statistics.slopes import fitted_slope, linear_slope, slope
 

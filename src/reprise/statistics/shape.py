@@ -6,6 +6,9 @@ vanish for a Gaussian. The small-sample corrected forms are used (exactly unbias
 
 Values that share a seed, a chain or a network are not independent: give them as rows, (clusters, values), and clusters
 are resampled, not values.
+
+Fourth moments are slow: nominal 95 % intervals of the kurtosis of Gaussian values cover in 0.89, 0.90 and 0.93 of
+1,500 data sets of 100, 300 and 1,000 values, by any of the three methods.
 """
 
 from collections.abc import Callable
@@ -16,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from reprise.estimate import Estimate
 from reprise.statistics._samples import KEPT, StatisticsError, as_samples, check_level, kept
-from reprise.statistics.resampling import bca_tails, percentile_tail
 from reprise.statistics.means import t_quantile
+from reprise.statistics.resampling import bca_tails, percentile_tail
 
 _CELLS = 1 << 23
 

@@ -6,6 +6,17 @@ the mean over seeds: the exponent of the mean error, not the mean of the exponen
 
 Two sources of doubt, two intervals. `slope` and `linear_slope` resample seeds: they say how far the slope could move
 with other seeds, and take the law for granted. `fitted_slope` looks at the scatter of the points about the line.
+
+Coverage of the nominal 95 % intervals of `slope`, measured over 3,000 sets of log-normal errors at seven widths:
+
+| seeds | bootstrap | t | bca |
+|---|---|---|---|
+| 5 | 0.918 | 0.943 | 0.820 |
+| 10 | 0.940 | 0.944 | 0.882 |
+| 20 | 0.943 | 0.944 | 0.914 |
+| 50 | 0.945 | 0.948 | 0.936 |
+
+So take "t" for fewer than ten seeds, and never "bca" for few.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +28,8 @@ from numpy.typing import ArrayLike
 
 from reprise.estimate import Estimate
 from reprise.statistics._samples import StatisticsError, as_samples, check_level, kept
-from reprise.statistics.resampling import bootstrap
 from reprise.statistics.means import t_quantile
+from reprise.statistics.resampling import bootstrap
 
 
 def slope_weights(x: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
