@@ -105,7 +105,7 @@ def _chains(chains: ArrayLike) -> Chains:
     return x
 
 
-def _split(x: Chains) -> Chains:
+def _split(x: Chains) -> Float[np.ndarray, "twice half"]:
     half = x.shape[1] // 2
     return np.concatenate([x[:, :half], x[:, -half:]])
 
