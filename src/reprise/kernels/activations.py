@@ -40,23 +40,49 @@ class Activation(Protocol):
         r"""Return $E[\sigma(u)^2] = D(p,p,p)$, exactly where `dual` would round."""
 
 
+_ARCSINE = (
+    1.0,
+    0.16666666666664942,
+    0.07500000000385201,
+    0.044642856805998936,
+    0.03038195969768514,
+    0.022371749733164054,
+    0.01735977964134998,
+    0.01388484282640208,
+    0.012170138592391726,
+    0.0065293020047365695,
+    0.019513468251252167,
+    -0.016187392271599134,
+    0.03187962140081284,
+)
+r"""Interpolant of $\arcsin(\sqrt z)/\sqrt z$ in 13 Chebyshev points of [0, 1/4]; within 1.7e-17 of it."""
+
+
 @jax.custom_jvp
 def arc_cosine(c: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     r"""Arc-cosine functions $\kappa_0(c) = (\pi-\arccos c)/\pi$, $\kappa_1(c) = (\sqrt{1-c^2} + c\,\pi\kappa_0(c))/\pi$.
 
-    Elementwise, for cosines in [-1, 1]; values outside are clipped. $\sqrt{(1-c)(1+c)}$ and an arc tangent keep full
-    relative accuracy near $c = \pm1$. Derivatives: $\kappa_1' = \kappa_0$ everywhere; $\kappa_0' = 1/(\pi\sqrt{1-c^2})$,
-    with the convention 0 at $c = \pm1$, where it is infinite.
+    Elementwise, for cosines in [-1, 1]; values outside are clipped. Both keep their accuracy near $c = \pm1$: the sine is
+    $\sqrt{(1-c)(1+c)}$, and the angle is $2\arcsin\sqrt{(1-|c|)/2}$ there. The arc sine is a polynomial, because the
+    library's arc tangent is a call an entry and twenty times slower than the rest together. Derivatives:
+    $\kappa_1' = \kappa_0$ everywhere; $\kappa_0' = 1/(\pi\sqrt{1-c^2})$, with the convention 0 at $c = \pm1$, where it
+    is infinite.
 
     >>> k0, k1 = arc_cosine(jnp.array([1.0, 0.0, -1.0]))
     >>> print(k0, k1.round(6))
     [1.  0.5 0. ] [1.      0.31831 0.     ]
     """
-    c = jnp.clip(c, -1.0, 1.0)
-    sine = jnp.sqrt((1 - c) * (1 + c))
-    angle = jnp.arctan2(sine, c)
-    k0 = 1 - angle / math.pi
-    return k0, sine / math.pi + c * k0
+    size = jnp.minimum(jnp.abs(c), 1.0)
+    far = size <= 0.5
+    z = jnp.where(far, size * size, (1 - size) / 2)
+    series = jnp.full_like(z, _ARCSINE[-1])
+    for coefficient in _ARCSINE[-2::-1]:
+        series = coefficient + z * series
+    arcsine = jnp.where(far, size, jnp.sqrt(z)) * series
+    turn = jnp.where(far, 0.5 - arcsine / math.pi, 2 / math.pi * arcsine)  # angle to the nearer axis, over pi
+    k0 = jnp.where(c < 0, turn, 1 - turn)
+    sine = jnp.sqrt((1 - size) * (1 + size))
+    return k0, sine / math.pi + jnp.clip(c, -1.0, 1.0) * k0
 
 
 @arc_cosine.defjvp
@@ -115,8 +141,8 @@ class Erf:
     """
 
     def dual(self, s: Array, p: Array, q: Array) -> tuple[Array, Array]:
-        r"""Return $D$ and $\dot D$, by an arc tangent that stays accurate for large variances."""
-        root = jnp.sqrt(1 + 2 * (p + q) + 4 * (jnp.sqrt(p * q) - s) * (jnp.sqrt(p * q) + s))
+        r"""Return $D$ and $\dot D$; the arc sine as an arc tangent, accurate for large variances too."""
+        root = jnp.sqrt(1 + 2 * (p + q) + 4 * (p * q - s * s))
         return 2 / math.pi * jnp.arctan2(2 * s, root), 4 / math.pi / root
 
     def moment(self, p: Array) -> Array:
@@ -181,12 +207,13 @@ class Hermite:
 
     Mehler's formula over the nodes: $D = \sum_{k<K} a_k(p)a_k(q)c^k$ with $a_k(p) = E[\sigma(\sqrt p z)h_k(z)]$, $h_k$
     the orthonormal Hermite polynomials, and the same with $\sigma'$ (by automatic differentiation) for $\dot D$. Every
-    partial sum is positive semi-definite. For analytic functions the error falls like $e^{-c\sqrt{K}}$; at kinks only
+    partial sum is positive semi-definite. For analytic functions the error falls like $e^{-c\sqrt{K}}$: with 128 nodes
+    below 1e-11 for tanh at variance 1 (1e-5 at variance 4, where its poles are twice as near). At kinks it falls only
     like a power of $1/K$, so use the closed form of the ReLU.
     """
 
     function: Callable[[Array], Array]
-    order: int = 64
+    order: int = 128
 
     def dual(self, s: Array, p: Array, q: Array) -> tuple[Array, Array]:
         r"""Return $D$ and $\dot D$; cost ``order`` fused multiply-adds an entry."""
@@ -213,7 +240,7 @@ class Hermite:
     @staticmethod
     def _at_nodes(function: Callable[[Array], Array], p: Array, nodes: Array) -> Array:
         r"""Evaluate $f(\sqrt p z_i)$: the shape of ``p`` with a last axis of nodes."""
-        points = jnp.sqrt(p)[..., None] * nodes.astype(p.dtype)
+        points = _roots(p)[0][..., None] * nodes.astype(p.dtype)
         return jax.vmap(function)(points.ravel()).reshape(points.shape)
 
 
@@ -241,7 +268,7 @@ def resolve(
     activation: str | Sequence[float] | Callable[[Array], Array] | Activation,
     *,
     normalised: bool = False,
-    quadrature_order: int = 64,
+    quadrature_order: int = 128,
 ) -> Activation:
     """Turn what a caller may pass for an activation into an `Activation`.
 

@@ -14,7 +14,7 @@ $$\Sigma^{(1)} = \Theta^{(1)} = \frac{\sigma_w^2}{n_0}x^\top x' + \sigma_b^2, \q
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +25,12 @@ from reprise.kernels.activations import Activation, resolve
 
 __all__ = ["Kernels", "dual_activation", "nngp", "nngp_ntk", "ntk", "recursion_from_gram"]
 
+State: TypeAlias = tuple[Array, Array, Array, Array]
+Get: TypeAlias = Literal["nngp", "ntk", "both"]
 Scalar: TypeAlias = float | Float[Array, ""]
 ActivationLike: TypeAlias = str | Sequence[float] | Callable[[Array], Array] | Activation
+
+_UNROLLED = 8  # layers that are fused into one loop over the entries
 
 
 class Kernels(NamedTuple):
@@ -45,7 +49,7 @@ def nngp_ntk(
     w_std: Scalar = 1.0,
     b_std: Scalar = 0.0,
     normalised: bool = False,
-    quadrature_order: int = 64,
+    quadrature_order: int = 128,
     dtype: DTypeLike | None = jnp.float64,
 ) -> Kernels:
     r"""Both kernels of the network of ``depth`` weight layers between the rows of ``x1`` and of ``x2``.
@@ -70,18 +74,18 @@ def nngp_ntk(
     >>> print(nngp_ntk(x, depth=4, b_std=0.1).ntk[0])
     [0.2825     0.06435377]
     """
-    same = x2 is None
-    left = _points(x1, "x1", dtype)
-    right = left if same else _points(x2, "x2", dtype)
-    if left.shape[1] != right.shape[1]:
-        raise ValueError(f"x1 has {left.shape[1]} features and x2 has {right.shape[1]}")
-    rule = resolve(activation, normalised=normalised, quadrature_order=quadrature_order)
-    scale = 1 / left.shape[1]
-    square1, square2 = (jnp.sum(x * x, axis=1) * scale for x in (left, right))
-    product = jnp.matmul(left, right.T, precision="highest") * scale
-    if same:
-        product = jnp.fill_diagonal(product, square1, inplace=False)
-    return _recursion(product, square1, square2, w_std=w_std, b_std=b_std, depth=_depth(depth), rule=rule)
+    return _kernels(
+        x1,
+        x2,
+        "both",
+        depth=depth,
+        activation=activation,
+        w_std=w_std,
+        b_std=b_std,
+        normalised=normalised,
+        quadrature_order=quadrature_order,
+        dtype=dtype,
+    )
 
 
 def nngp(
@@ -93,7 +97,7 @@ def nngp(
     w_std: Scalar = 1.0,
     b_std: Scalar = 0.0,
     normalised: bool = False,
-    quadrature_order: int = 64,
+    quadrature_order: int = 128,
     dtype: DTypeLike | None = jnp.float64,
 ) -> Float[Array, "n m"]:
     r"""Covariance $\Sigma^{(L)}$ of the network's outputs at initialisation; arguments as `nngp_ntk`.
@@ -102,9 +106,10 @@ def nngp(
     [[1.      0.31831]
      [0.31831 1.     ]]
     """
-    return nngp_ntk(
+    return _kernels(
         x1,
         x2,
+        "nngp",
         depth=depth,
         activation=activation,
         w_std=w_std,
@@ -112,7 +117,7 @@ def nngp(
         normalised=normalised,
         quadrature_order=quadrature_order,
         dtype=dtype,
-    ).nngp
+    )
 
 
 def ntk(
@@ -124,7 +129,7 @@ def ntk(
     w_std: Scalar = 1.0,
     b_std: Scalar = 0.0,
     normalised: bool = False,
-    quadrature_order: int = 64,
+    quadrature_order: int = 128,
     dtype: DTypeLike | None = jnp.float64,
 ) -> Float[Array, "n m"]:
     r"""Neural tangent kernel $\Theta^{(L)}$ in NTK parametrisation; arguments as `nngp_ntk`.
@@ -133,9 +138,10 @@ def ntk(
     [[0.5      0.079577]
      [0.079577 0.5     ]]
     """
-    return nngp_ntk(
+    return _kernels(
         x1,
         x2,
+        "ntk",
         depth=depth,
         activation=activation,
         w_std=w_std,
@@ -143,7 +149,7 @@ def ntk(
         normalised=normalised,
         quadrature_order=quadrature_order,
         dtype=dtype,
-    ).ntk
+    )
 
 
 def recursion_from_gram(
@@ -156,7 +162,7 @@ def recursion_from_gram(
     w_std: Scalar = 1.0,
     b_std: Scalar = 0.0,
     normalised: bool = False,
-    quadrature_order: int = 64,
+    quadrature_order: int = 128,
 ) -> Kernels:
     r"""Both kernels from the Gram matrices of the inputs, $G = XX^\top/n_0$, instead of the inputs.
 
@@ -176,7 +182,7 @@ def recursion_from_gram(
             f"gram12 has shape {product.shape}, but gram11 and gram22 are for {square1.size} and {square2.size} points"
         )
     rule = resolve(activation, normalised=normalised, quadrature_order=quadrature_order)
-    return _recursion(product, square1, square2, w_std=w_std, b_std=b_std, depth=_depth(depth), rule=rule)
+    return _recursion(product, square1, square2, w_std=w_std, b_std=b_std, depth=_depth(depth), rule=rule, get="both")
 
 
 def dual_activation(
@@ -186,7 +192,7 @@ def dual_activation(
     activation: ActivationLike = "relu",
     *,
     normalised: bool = False,
-    quadrature_order: int = 64,
+    quadrature_order: int = 128,
 ) -> Kernels:
     r"""One activation alone: $E[\sigma(u_i)\sigma(v_j)]$ as ``nngp`` and $E[\sigma'(u_i)\sigma'(v_j)]$ as ``ntk``.
 
@@ -198,25 +204,76 @@ def dual_activation(
     """
     s, p, q = jnp.asarray(cov12), jnp.asarray(var1), jnp.asarray(var2)
     rule = resolve(activation, normalised=normalised, quadrature_order=quadrature_order)
-    return Kernels(*rule.dual(s, p[:, None], q[None, :]))
+    return _layer(s, p, q, rule)
 
 
-@functools.partial(jax.jit, static_argnames=("depth", "rule"))
+def _kernels(
+    x1: ArrayLike,
+    x2: ArrayLike | None,
+    get: Get,
+    *,
+    depth: int,
+    activation: ActivationLike,
+    w_std: Scalar,
+    b_std: Scalar,
+    normalised: bool,
+    quadrature_order: int,
+    dtype: DTypeLike | None,
+) -> Any:
+    """Check the points, multiply them, and run the recursion for one kernel or both."""
+    left = _points(x1, "x1", dtype)
+    right = left if x2 is None else _points(x2, "x2", dtype)
+    if left.shape[1] != right.shape[1]:
+        raise ValueError(f"x1 has {left.shape[1]} features and x2 has {right.shape[1]}")
+    rule = resolve(activation, normalised=normalised, quadrature_order=quadrature_order)
+    scale = 1 / left.shape[1]
+    square1, square2 = (jnp.sum(x * x, axis=1) * scale for x in (left, right))
+    product = jnp.matmul(left, right.T, precision="highest") * scale
+    if x2 is None:
+        product = jnp.fill_diagonal(product, square1, inplace=False)
+    return _recursion(product, square1, square2, w_std=w_std, b_std=b_std, depth=_depth(depth), rule=rule, get=get)
+
+
+@functools.partial(jax.jit, static_argnames=("depth", "rule", "get"))
 def _recursion(
-    product: Array, square1: Array, square2: Array, *, w_std: Scalar, b_std: Scalar, depth: int, rule: Activation
-) -> Kernels:
+    product: Array,
+    square1: Array,
+    square2: Array,
+    *,
+    w_std: Scalar,
+    b_std: Scalar,
+    depth: int,
+    rule: Activation,
+    get: Get,
+) -> Any:
     """Run the recursion of the module from raw inner products (n, m) and squared norms (n,), (m,)."""
     weight = jnp.square(jnp.asarray(w_std, product.dtype))
     bias = jnp.square(jnp.asarray(b_std, product.dtype))
     sigma = weight * product + bias
     p, q = (weight * square + bias for square in (square1[:, None], square2[None, :]))
-    theta = sigma
-    for _ in range(depth - 1):
+
+    def layer(_: Any, state: State) -> State:
+        sigma, theta, p, q = state
         expected, slope = rule.dual(sigma, p, q)
         sigma = weight * expected + bias
         theta = weight * theta * slope + sigma
-        p, q = weight * rule.moment(p) + bias, weight * rule.moment(q) + bias
+        return sigma, theta, weight * rule.moment(p) + bias, weight * rule.moment(q) + bias
+
+    state = sigma, sigma, p, q
+    for done in range(min(depth - 1, _UNROLLED)):
+        state = layer(done, state)
+    # A loop keeps the program of a deep network small.
+    sigma, theta, _, _ = jax.lax.fori_loop(_UNROLLED, max(depth - 1, _UNROLLED), layer, state)
+    if get != "both":
+        return sigma if get == "nngp" else theta
+    # One result lets the compiler fuse all layers into one loop; two would make it redo each layer many times.
+    sigma, theta = jax.lax.optimization_barrier(jnp.stack([sigma, theta]))
     return Kernels(sigma, theta)
+
+
+@functools.partial(jax.jit, static_argnames="rule")
+def _layer(s: Array, p: Array, q: Array, rule: Activation) -> Kernels:
+    return Kernels(*rule.dual(s, p[:, None], q[None, :]))
 
 
 def _points(x: ArrayLike, name: str, dtype: DTypeLike | None) -> Array:

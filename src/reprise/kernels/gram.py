@@ -26,6 +26,7 @@ BlockKernel: TypeAlias = Callable[[Array, Array], Any]
 Pairs: TypeAlias = list[tuple[int, int]]
 T = TypeVar("T")
 _AXIS = "tiles"
+_ALIGNMENT = 64
 _SKEW = 1e-3  # far above rounding in float32, far below a kernel that is not one
 
 
@@ -83,12 +84,12 @@ def gram(
     with task(label, len(pairs)) as advance:
         for here, tiles in _one_ahead(rounds):
             leaves, structure = jax.tree.flatten(tiles)
-            matrices = matrices or [np.empty((len(left), len(right))) for _ in leaves]
+            matrices = matrices or [_empty(len(left), len(right)) for _ in leaves]
             for matrix, leaf in zip(matrices, leaves, strict=True):
                 for (i, j), tile in zip(here, _shards(leaf), strict=False):
                     _place(matrix, tile, i * rows.shape[1], j * columns.shape[1], symmetric=symmetric)
             advance(len(here))
-    return jax.tree.unflatten(structure, [jnp.asarray(matrix) for matrix in matrices])
+    return jax.tree.unflatten(structure, jax.device_put(matrices, may_alias=True))
 
 
 def _points(x: Array | np.ndarray, name: str, dtype: DTypeLike) -> np.ndarray:
@@ -100,12 +101,20 @@ def _points(x: Array | np.ndarray, name: str, dtype: DTypeLike) -> np.ndarray:
     return points
 
 
+def _empty(n: int, m: int) -> np.ndarray:
+    """Make an uninitialised matrix aligned so that JAX on a CPU can take it over without a copy."""
+    buffer = np.empty(n * m * 8 + _ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % _ALIGNMENT
+    return buffer[start : start + n * m * 8].view(np.float64).reshape(n, m)
+
+
 def _blocks(points: np.ndarray, block: int) -> np.ndarray:
     """Cut into equal blocks of at most ``block`` points, shape (blocks, size, ...), filling up with the first point."""
     count = math.ceil(len(points) / block)
     size = math.ceil(len(points) / count)
-    filling = np.broadcast_to(points[:1], (count * size - len(points), *points.shape[1:]))
-    return np.concatenate([points, filling]).reshape(count, size, *points.shape[1:])
+    if missing := count * size - len(points):
+        points = np.concatenate([points, np.repeat(points[:1], missing, axis=0)])
+    return points.reshape(count, size, *points.shape[1:])
 
 
 def _rounds(
@@ -117,8 +126,8 @@ def _rounds(
 ) -> Iterator[tuple[Pairs, Any]]:
     """Start round after round; yields the pairs of blocks of a round and its tiles, which may still be under way."""
     mesh = Mesh(np.array(devices), _AXIS)
-    rows_there = jax.device_put(rows, NamedSharding(mesh, PartitionSpec()))
-    columns_there = jax.device_put(columns, NamedSharding(mesh, PartitionSpec()))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    rows_there, columns_there = jax.device_put((rows, columns), everywhere, may_alias=True)
     tile = _tile_function(kernel, mesh)
     for start in range(0, len(pairs), len(devices)):
         here = pairs[start : start + len(devices)]
