@@ -120,6 +120,33 @@ def test_labels_stay_on_the_figure(ax):
     assert box.x1 <= ax.figure.bbox.x1 + 1
 
 
+def test_a_reported_label_slides_out_of_the_way(ax):
+    ax.plot([0.0, 0.3, 1.0], [1.02, 1.03, 0.5])
+    ax.plot([0.0, 0.3], [0.97, 0.98])
+    plotting.reported(ax, 1.0, "paper: 1.0")
+    ax.set_ylim(0, 2)
+    ax.figure.canvas.draw()
+    note = next(t for t in ax.texts if t.get_text() == "paper: 1.0")
+    assert note.xy[0] > 0.3
+    assert note.get_window_extent().x1 <= ax.bbox.x1
+
+
+def test_labels_avoid_neighbouring_axes_and_legends():
+    _, axes = plotting.wide(2, share=False)
+    for ax in axes:
+        ax.plot([0, 1], [0, 1], label="curve")
+    legend = axes[0].legend(loc="center left")
+    long = "a label that would reach into the next panel"
+    notes = [
+        plotting.direct_label(axes[0], 1.0, 1.0, long),
+        plotting.direct_label(axes[0], 0.1, 0.5, "near the legend"),
+    ]
+    axes[0].figure.canvas.draw()
+    boxes = [n.get_window_extent() for n in notes]
+    assert boxes[0].x1 < axes[1].bbox.x0
+    assert all(Bbox.intersection(b, legend.get_window_extent()) is None for b in boxes)
+
+
 def test_line_labels_keep_their_order(ax):
     lines = [plotting.theory(ax, [0, 1], [0, y], label=f"{y}") for y in (0.02, 0.0, 0.01, 1.0)]
     notes = plotting.label_lines(ax, lines)

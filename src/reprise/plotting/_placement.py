@@ -1,12 +1,15 @@
 """Where labels go: chosen anew at every draw, after the layout is settled, by what is least in the way."""
 
+import functools
 import itertools
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox, BboxBase
 
@@ -23,6 +26,7 @@ class Placer(Artist):
         super().__init__()
         self.labels: list[tuple[Annotation, str]] = []
         self.columns: list[list[Annotation]] = []
+        self.along: list[tuple[Annotation, float]] = []
         self.set_zorder(-1000)
         self.set_in_layout(False)
 
@@ -34,15 +38,17 @@ class Placer(Artist):
         scale = renderer.points_to_pixels(1.0)
         for column in self.columns:
             _spread(ax, column, renderer, scale)
-        taken = [note.get_window_extent(renderer) for column in self.columns for note in column]
-        others = [t for t in ax.texts if t.get_text() and all(t is not n for n, _ in self.labels)]
-        taken += [t.get_window_extent(renderer) for t in others]
-        ink = _ink(ax)
+        moving = {id(note) for note, _ in [*self.labels, *self.along]}
+        fixed = [t for t in ax.texts if t.get_text() and id(t) not in moving]
+        scene = _Scene(ax, renderer, scale, [t.get_window_extent(renderer) for t in fixed])
+        for note, where in self.along:
+            scene.settle(note, _along(where))
         for note, side in self.labels:
-            taken.append(_settle(ax, note, side, renderer, scale, taken, ink))
+            scene.settle(note, _around(side))
 
 
 def placer(ax: Axes) -> Placer:
+    """The placer of these axes; a new one is made where there is none."""
     found = [child for child in ax.get_children() if isinstance(child, Placer)]
     if found:
         return found[0]
@@ -51,51 +57,101 @@ def placer(ax: Axes) -> Placer:
     return made
 
 
-def _ink(ax: Axes) -> Float[np.ndarray, "points 2"]:
-    """Points along every line of the axes, in pixels, about two pixels apart."""
-    clouds = [np.empty((0, 2))]
-    for line in ax.get_lines():
-        path = line.get_transform().transform_path(line.get_path())
-        vertices = np.asarray(path.vertices, dtype=np.float64)
-        vertices = vertices[np.isfinite(vertices).all(axis=1)]
-        if len(vertices) == 0:
-            continue
-        clouds.append(vertices)
-        if line.get_linestyle() in ("None", "none", " ", ""):
-            continue
-        for a, b in itertools.pairwise(vertices):
-            count = int(min(400, np.hypot(*(b - a)) // 2))
-            if count:
-                clouds.append(a + (b - a) * np.linspace(0, 1, count)[:, None])
-    return np.concatenate(clouds)
+class _Scene:
+    """What a label must keep clear of, and the search for the place that is least in the way."""
+
+    def __init__(self, ax: Axes, renderer: Any, scale: float, taken: list[Bbox]) -> None:
+        self.renderer, self.scale, self.taken = renderer, scale, taken
+        self.frame, self.own, self.ink = ax.figure.bbox, ax.bbox, _ink(ax)
+        legend = ax.get_legend()
+        if legend is not None:
+            self.taken.append(legend.get_window_extent(renderer))
+        self.taken += [
+            _with_ticks(other.bbox, ax.bbox, scale) for other in ax.figure.axes if _apart_from(other.bbox, ax.bbox)
+        ]
+
+    def settle(self, note: Annotation, places: Iterable[Callable[[Annotation], None]]) -> None:
+        """Move a label to the best of some places, the first of which is preferred."""
+        best: tuple[float, Callable[[Annotation], None]] | None = None
+        for rank, move in enumerate(places):
+            move(note)
+            cost = 0.5 * rank + self.cost(note.get_window_extent(self.renderer))
+            if best is None or cost < best[0]:
+                best = cost, move
+        assert best is not None
+        best[1](note)
+        self.taken.append(note.get_window_extent(self.renderer))
+
+    def cost(self, box: Bbox) -> float:
+        """How much a label at `box` would be in the way."""
+        height = max(1.0, box.height)
+        cost = 60.0 * sum(_overlap(box, other, self.scale) for other in self.taken)
+        cost += 8.0 * _covered(box, self.ink, self.scale)
+        cost += 60.0 * sum(_beyond(box, self.frame)) / height
+        left, _, below, above = _beyond(box, self.own)
+        return cost + (20.0 * (left + below) + 6.0 * above) / height
 
 
-def _settle(
-    ax: Axes, note: Annotation, side: str, renderer: Any, scale: float, taken: list[Bbox], ink: np.ndarray
-) -> Bbox:
-    best: tuple[float, tuple[Any, ...]] | None = None
-    frame = ax.figure.bbox
-    for rank, (dx, dy) in enumerate(_candidates(side)):
-        _move(note, dx, dy)
-        box = note.get_window_extent(renderer)
-        cost = 0.5 * rank
-        cost += 60.0 * sum(_overlap(box, other, scale) for other in taken)
-        cost += 8.0 * _covered(box, ink, scale)
-        cost += 60.0 * _outside(box, frame)
-        if best is None or cost < best[0]:
-            best = cost, (dx, dy)
-    assert best is not None
-    _move(note, *best[1])
-    return note.get_window_extent(renderer)
-
-
-def _candidates(side: str) -> list[tuple[float, float]]:
-    """Offsets in points, the preferred side first, then further away and around."""
+def _around(side: str) -> list[Callable[[Annotation], None]]:
+    """Offsets from a point, the preferred side first, then further away and around."""
     first = SIDES[side]
     around = [first, *[v for v in SIDES.values() if v != first], (1, 1), (1, -1), (-1, 1), (-1, -1)]
     near = [(PAD * 1.2 * a, (PAD + 2.0) * b) for a, b in around]
     far = [(PAD * 1.2 * a, (PAD + 2.0) * b * k + (k - 1) * 6.0 * s) for k in (2, 3) for a, b in around for s in (1, -1)]
-    return near + far
+    return [functools.partial(_move, dx=dx, dy=dy) for dx, dy in near + far]
+
+
+def _along(where: float) -> list[Callable[[Annotation], None]]:
+    """Shares of a horizontal line, at its upper side and its lower one."""
+    shares = [where, *(s for s in (0.01, 0.99, 0.2, 0.8, 0.35, 0.65, 0.5) if s != where)]
+    return [functools.partial(_slide, share=share, up=up) for share in shares for up in (True, False)]
+
+
+def _slide(note: Annotation, share: float, up: bool) -> None:
+    note.xy = (share, note.xy[1])
+    note.xyann = (0, 3 if up else -3)
+    note.set_horizontalalignment("left" if share < 0.3 else "right" if share > 0.7 else "center")
+    note.set_verticalalignment("bottom" if up else "top")
+
+
+def _ink(ax: Axes) -> Float[np.ndarray, "points 2"]:
+    """Points along every line and interval of the axes, in pixels, about two pixels apart."""
+    clouds = [np.empty((0, 2))]
+    for line in ax.get_lines():
+        vertices = np.asarray(line.get_transform().transform_path(line.get_path()).vertices, dtype=np.float64)
+        joined = line.get_linestyle() not in ("None", "none", " ", "")
+        clouds += _points(vertices, joined=joined)
+    for collection in ax.collections:
+        if isinstance(collection, LineCollection):
+            for segment in collection.get_segments():
+                clouds += _points(collection.get_transform().transform(segment), joined=True)
+    return np.concatenate(clouds)
+
+
+def _points(vertices: np.ndarray, *, joined: bool) -> list[np.ndarray]:
+    vertices = vertices[np.isfinite(vertices).all(axis=1)]
+    clouds = [vertices]
+    for a, b in itertools.pairwise(vertices) if joined else ():
+        count = int(min(400, np.hypot(*(b - a)) // 2))
+        clouds.append(a + (b - a) * np.linspace(0, 1, count)[:, None])
+    return clouds
+
+
+def _with_ticks(other: BboxBase, own: BboxBase, scale: float) -> Bbox:
+    """Neighbouring axes with the room of their tick labels and title, as far as it is not these axes' own."""
+    x0, y0, y1 = other.x0 - 42 * scale, other.y0 - 30 * scale, other.y1 + 18 * scale
+    if other.x0 >= own.x1:
+        x0 = max(x0, own.x1)
+    if other.y0 >= own.y1:
+        y0 = max(y0, own.y1)
+    if other.y1 <= own.y0:
+        y1 = min(y1, own.y0)
+    return Bbox.from_extents(x0, y0, other.x1, y1)
+
+
+def _apart_from(other: BboxBase, own: BboxBase) -> bool:
+    """Whether other axes are beside these, not upon them (twins, insets)."""
+    return Bbox.intersection(other, own) is None
 
 
 def _move(note: Annotation, dx: float, dy: float) -> None:
@@ -120,14 +176,14 @@ def _covered(box: Bbox, ink: np.ndarray, scale: float) -> float:
     return float(min(1.5, 2.0 * inside.sum() / max(1.0, box.width)) + 0.3 * inside.any())
 
 
-def _outside(box: Bbox, frame: BboxBase) -> float:
-    lost = (
-        max(0.0, frame.x0 - box.x0)
-        + max(0.0, box.x1 - frame.x1)
-        + max(0.0, frame.y0 - box.y0)
-        + max(0.0, box.y1 - frame.y1)
+def _beyond(box: Bbox, frame: BboxBase) -> tuple[float, float, float, float]:
+    """How far a box reaches beyond a frame: left, right, below, above."""
+    return (
+        max(0.0, frame.x0 - box.x0),
+        max(0.0, box.x1 - frame.x1),
+        max(0.0, frame.y0 - box.y0),
+        max(0.0, box.y1 - frame.y1),
     )
-    return float(lost / max(1.0, box.height))
 
 
 def _spread(ax: Axes, notes: list[Annotation], renderer: Any, scale: float) -> None:

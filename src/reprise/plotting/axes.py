@@ -88,7 +88,7 @@ def log_ticks(ax: Axes, axis: str = "x", values: Sequence[float] | None = None) 
         values: ticks exactly here (the widths that were run), thinned evenly to eight at most; else `decades` of
             whatever limits the axis has when it is drawn.
 
-    Numbers from 0.001 to below a million are written out, others as powers of ten.
+    Numbers from 0.0001 to below a million are written out, others as powers of ten.
 
     >>> fig, ax = single()
     >>> _ = ax.plot([32, 2048], [1, 0.1])
@@ -140,7 +140,7 @@ def number(value: float, *, powers: bool = False) -> str:
         return f"{value:g}"
     exponent = math.floor(math.log10(value) + 1e-9)
     mantissa = value / 10.0**exponent
-    if powers or not 1e-3 <= value < 1e6:
+    if powers or not 1e-4 <= value < 1e6:
         lead = "" if abs(mantissa - 1.0) < 1e-6 else rf"{mantissa:.3g}\times"
         return rf"${lead}10^{{{exponent}}}$"
     if value >= 10_000:
@@ -198,7 +198,7 @@ class _Numbers(Formatter):
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
         """The labels of all ticks."""
-        powers = any(not 1e-3 <= v < 1e6 for v in values)
+        powers = any(not 1e-4 <= v < 1e6 for v in values)
         return [number(v, powers=powers) for v in values]
 
     def __call__(self, x: float, pos: int | None = None) -> str:  # noqa: ARG002 - Matplotlib's signature

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from reprise.plotting._placement import placer
 from reprise.plotting.colours import CONTROL, EXPERIMENT, INK, PAPER, REPORTED, readable
 
 Kind = Literal["bars", "band"]
@@ -105,7 +106,8 @@ def reported(ax: Axes, value: float, label: str = "", axis: Literal["x", "y"] = 
         value: the value.
         label: written along the line.
         axis: the axis on which the value is read.
-        where: place of the label along the line, as a share of the axes.
+        where: preferred place of the label along the line, as a share of the axes; a horizontal line's label moves
+            where data are in its way.
 
     >>> from reprise.plotting import single
     >>> fig, ax = single()
@@ -118,7 +120,8 @@ def reported(ax: Axes, value: float, label: str = "", axis: Literal["x", "y"] = 
     }  # fmt: skip
     if axis == "y":
         line = ax.axhline(value, **options)
-        ax.annotate(label, (where, value), (0, 3), xycoords=ax.get_yaxis_transform(), va="bottom", **text)
+        note = ax.annotate(label, (where, value), (0, 3), xycoords=ax.get_yaxis_transform(), va="bottom", **text)
+        placer(ax).along.append((note, where))
     elif axis == "x":
         line = ax.axvline(value, **options)
         ax.annotate(label, (value, 1 - where), (4, 0), xycoords=ax.get_xaxis_transform(), va="top", rotation=90, **text)
