@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from reprise.estimate import Estimate
 from reprise.kernels import eigenframework as ef
@@ -23,7 +23,6 @@ __all__ = [
     "finite_width_loses",
     "gaussian_median_error",
     "gaussian_share",
-    "kernel_formula_fails",
     "mode_sums",
     "relu_study",
     "rise_in_simulation",
@@ -36,6 +35,8 @@ __all__ = [
 class FeatureStudy(NamedTuple):
     """Random features on Gaussian data: simulation for choosing ridges and for measuring, and the theory, on one grid."""
 
+    spectrum: Float[Array, " m"]
+    power: Float[Array, " m"]
     ns: tuple[int, ...]
     widths: tuple[int, ...]
     ridges: Float[np.ndarray, " r"]
@@ -45,7 +46,13 @@ class FeatureStudy(NamedTuple):
     test_theory: Float[np.ndarray, "n k r"]
     train_theory: Float[np.ndarray, "n k r"]
     best_theory: Float[np.ndarray, "n k"]
-    shuffled: tuple[Float[np.ndarray, "k r"], Float[np.ndarray, "k r"]]
+    shuffled: Float[np.ndarray, "e n k r"]
+
+    def expected(
+        self, ns: Sequence[float] | np.ndarray, widths: Sequence[float], ridges: Float[np.ndarray, " r"]
+    ) -> Float[np.ndarray, "n k r"]:
+        """Expected test errors on another grid."""
+        return theory.error_grid(self.spectrum, self.power, ns=ns, widths=widths, ridges=ridges, noise=self.noise)[0]
 
     def tuned(self, noise: float | None = None) -> Float[np.ndarray, "t n k"]:
         """Test errors at ridges chosen on the selection trials."""
@@ -86,8 +93,10 @@ def feature_study(
     limit = [*widths, np.inf]
     test, train = theory.error_grid(spectrum, power, ns=ns, widths=limit, ridges=ridges, noise=noise)
     shuffled = jax.random.permutation(keys[2], power)
-    wrong = theory.error_grid(spectrum, shuffled, ns=ns[-1:], widths=limit, ridges=ridges, noise=noise)
+    wrong = theory.error_grid(spectrum, shuffled, ns=ns, widths=limit, ridges=ridges, noise=noise)
     return FeatureStudy(
+        spectrum,
+        power,
         tuple(ns),
         tuple(widths),
         ridges,
@@ -97,7 +106,7 @@ def feature_study(
         test,
         train,
         theory.best_errors(spectrum, power, ns=ns, widths=limit, noise=noise),
-        (wrong[0][0], wrong[1][0]),
+        np.stack(wrong),
     )
 
 
@@ -123,21 +132,20 @@ def finite_width_loses(study: FeatureStudy, fixed_ridge: float, noise_factor: fl
     return Tested(measured=evidence.smallest(excess(study.tuned())), control=evidence.smallest(excess(loud)))
 
 
-def _at_k_equals_n(study: FeatureStudy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Simulated errors, theory, and the theory of k = infinity, at the grid points with as many features as samples."""
+def _at_k_equals_n(study: FeatureStudy) -> tuple[np.ndarray, np.ndarray]:
+    """Simulated errors, and the theory of k = infinity, at the grid points with as many features as samples."""
     rows = [(i, study.widths.index(n)) for i, n in enumerate(study.ns) if n in study.widths]
     if not rows:
         raise ValueError("no width equals a sample size, so the kernel formula cannot be tested where it is worst")
     i, j = (np.asarray(index) for index in zip(*rows, strict=True))
-    flat = functools.partial(np.reshape, shape=(-1,))
-    simulated = study.errors()[:, :, i, j].reshape(len(study.errors()), -1)
-    return simulated, flat(study.theory()[:, i, j]), flat(study.theory()[:, i, np.full_like(j, -1)])
+    simulated = study.errors()[:, :, i, j]
+    return simulated.reshape(len(simulated), -1), study.theory()[:, i, np.full_like(j, -1)].ravel()
 
 
 def gaussian_median_error(study: FeatureStudy) -> Tested:
     """Median relative error of the theory over the grid; control: the formula of k = infinity where k = n."""
     errors = study.errors()
-    simulated, _, infinite = _at_k_equals_n(study)
+    simulated, infinite = _at_k_equals_n(study)
     return Tested(
         measured=evidence.median_error(errors.reshape(len(errors), -1), study.theory().ravel()),
         control=evidence.median_error(simulated, infinite),
@@ -147,17 +155,11 @@ def gaussian_median_error(study: FeatureStudy) -> Tested:
 def gaussian_share(study: FeatureStudy) -> Tested:
     """Share of grid points within the band; control: the theory of a target with its coefficients shuffled."""
     errors = study.errors()
-    last = errors[:, :, -1].reshape(len(errors), -1)
+    samples = errors.reshape(len(errors), -1)
     return Tested(
-        measured=evidence.share_in_band(errors.reshape(len(errors), -1), study.theory().ravel()),
-        control=evidence.share_in_band(last, np.stack(study.shuffled).ravel()),
+        measured=evidence.share_in_band(samples, study.theory().ravel()),
+        control=evidence.share_in_band(samples, study.shuffled.ravel()),
     )
-
-
-def kernel_formula_fails(study: FeatureStudy) -> Tested:
-    """Median relative error of the formula of k = infinity where k = n; control: the finite-width formula there."""
-    simulated, proper, infinite = _at_k_equals_n(study)
-    return Tested(measured=evidence.median_error(simulated, infinite), control=evidence.median_error(simulated, proper))
 
 
 def relu_study(runs: Sequence[images.ReluSweep], n: int, widths: Sequence[int]) -> tuple[Tested, Tested]:

@@ -18,8 +18,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from reprise import datasets
 from reprise.kernels import closed_form
-from reprise.kernels import eigenframework as ef
 from reprise.kernels.gram import gram
+from reprise.papers.infinite_width.more_is_better.theory import error_grid
 from reprise.papers.infinite_width.more_is_better.threads import one_blas_thread
 from reprise.progress import track
 
@@ -30,6 +30,7 @@ __all__ = [
     "ReluSweep",
     "convolutional",
     "kernel_matrix",
+    "largest_block",
     "load_pool",
     "pool_spectrum",
     "relu_features",
@@ -118,12 +119,25 @@ KERNELS: dict[str, Callable[[int], Callable[[Array, Array], Array]]] = {
 """Kernels between images by name: three-layer NTK, convolutional NTKs, Gaussian kernels of three widths."""
 
 
-def kernel_matrix(pool: Pool, kernel: str, *, block: int = 1024, dtype: str = "float64") -> Float[np.ndarray, "N N"]:
+def kernel_matrix(pool: Pool, kernel: str) -> Float[np.ndarray, "N N"]:
     """Kernel matrix of a pool, divided by its mean diagonal so that ridges mean the same for every kernel."""
-    found = np.asarray(
-        gram(KERNELS[kernel](pool.side), pool.x, block=block, dtype=jnp.dtype(dtype), label=f"{kernel} kernel")
-    )
+    block = largest_block(kernel, pool.side)
+    found = np.asarray(gram(KERNELS[kernel](pool.side), pool.x, block=block, label=f"{kernel} kernel"))
     return found / np.mean(np.diag(found))
+
+
+def largest_block(kernel: str, side: int) -> int:
+    """How many images a block of the kernel matrix may hold.
+
+    Averaging over pixels needs the covariances of all pairs of pixels of every pair of images; flattening needs those
+    of equal pixels only. Some six arrays of them are alive at once; they get 2 GB, or 24 GB on an accelerator.
+
+    >>> largest_block("fc", 28), largest_block("conv-pool", 14) < 64
+    (1024, True)
+    """
+    covariances = {"conv": side**2, "conv-pool": side**4, "myrtle5": side**4}.get(kernel, 1)
+    budget = 2e9 if jax.default_backend() == "cpu" else 24e9
+    return int(np.clip(np.sqrt(budget / (6 * 8 * covariances)), 4, 1024))
 
 
 def pool_spectrum(
@@ -177,11 +191,9 @@ def relu_features(
     x = jnp.asarray(images.x)
     kernel = np.asarray(closed_form.nngp(x, depth=2, w_std=np.sqrt(2.0))) / 2
     values, power = pool_spectrum(kernel, y)
-    k = np.asarray([*widths, np.inf])[:, None]
     expected = []
     for powers in (power, np.random.default_rng(seed).permutation(power)):
-        found = ef.errors(values, powers, n, k, ridges[None, :])
-        test, train = np.asarray(found.test), np.asarray(found.train)
+        test, train = (e[0] for e in error_grid(values, powers, ns=[n], widths=[*widths, np.inf], ridges=ridges))
         expected += [unseen(test, train, n=n, pool=len(y)), train]
     run = functools.partial(_relu_trial, n=n, widths=widths)
     target, deltas, infinite = jnp.asarray(y), jnp.asarray(ridges), jnp.asarray(kernel)

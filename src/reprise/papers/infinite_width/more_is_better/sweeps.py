@@ -50,29 +50,37 @@ def _apart(labels: Array) -> Array:
     return jnp.moveaxis(labels, 0, 1).reshape(labels.shape[1], -1)
 
 
-@functools.partial(jax.jit, static_argnames=("n", "renormalise"))
+@functools.partial(jax.jit, static_argnames="renormalise")
 def _noise_trial(
-    key: Key[Array, ""], gram: Array, y: Array, noise_levels: Array, ridges: Array, *, n: int, renormalise: bool
+    inner: Array,
+    outer: Array,
+    clean: tuple[Array, Array],
+    permuted: tuple[Array, Array],
+    draws: tuple[Array, Array],
+    noise_levels: Array,
+    ridges: Array,
+    *,
+    renormalise: bool,
 ) -> tuple[Array, Array]:
-    """Test and training errors (label sets, ridges): noisy sets, clean training for each of them, permuted labels."""
-    key_rows, key_noise, key_labels = jax.random.split(key, 3)
-    rows = jax.random.permutation(key_rows, len(gram))
-    chosen, others = rows[:n], rows[n:]
-    values, u = jnp.linalg.eigh(gram[chosen][:, chosen])
-    basis = gram[others][:, chosen] @ u
+    """Test and training errors (label sets, ridges): noisy sets, clean training for each of them, permuted labels.
 
-    ridgeless = basis @ (u.T @ y[chosen] / jnp.maximum(values, 1e-12 * values[-1])[:, None])
-    base = jnp.mean(jnp.sum((ridgeless - y[others]) ** 2, axis=1))
-    spread = jnp.sqrt(noise_levels * base / y.shape[1])[:, None, None]
-    noisy = y + spread * jax.random.normal(key_noise, (len(noise_levels), *y.shape))
-    noisy = noisy / jnp.linalg.norm(noisy, axis=2, keepdims=True) if renormalise else noisy
-    permuted = jax.random.permutation(key_labels, y)[None]
-    clean = jnp.broadcast_to(y, noisy.shape)
-    labels = jnp.concatenate([noisy, clean, permuted])[:, chosen]
-    targets = jnp.concatenate([noisy, noisy, permuted])[:, others]
+    Pairs hold the rows of the training and of the test images; ``draws`` are standard normals (levels, rows, outputs).
+    """
+    values, u = jnp.linalg.eigh(inner)
+    basis, outputs = outer @ u, clean[0].shape[1]
+    ridgeless = basis @ (u.T @ clean[0] / jnp.maximum(values, 1e-12 * values[-1])[:, None])
+    base = jnp.mean(jnp.sum((ridgeless - clean[1]) ** 2, axis=1))
+
+    def disturb(y: Array, draw: Array) -> Array:
+        noisy = y + jnp.sqrt(noise_levels * base / outputs)[:, None, None] * draw
+        return noisy / jnp.linalg.norm(noisy, axis=2, keepdims=True) if renormalise else noisy
+
+    noisy, noisy_test = (disturb(y, draw) for y, draw in zip(clean, draws, strict=True))
+    labels = jnp.concatenate([noisy, jnp.broadcast_to(clean[0], noisy.shape), permuted[0][None]])
+    targets = jnp.concatenate([noisy_test, noisy_test, permuted[1][None]])
 
     projected, target = u.T @ _apart(labels), _apart(targets)
-    by_set = functools.partial(jnp.reshape, shape=(-1, len(labels), y.shape[1]))
+    by_set = functools.partial(jnp.reshape, shape=(-1, len(labels), outputs))
 
     def at(ridge: Array) -> tuple[Array, Array]:
         h = projected / (jnp.maximum(values, 0.0) + ridge)[:, None]
@@ -108,32 +116,35 @@ def noise_sweep(
         renormalise: bring noisy rows to unit norm.
         label: what the progress display calls it.
     """
-    run = functools.partial(_noise_trial, n=n, renormalise=renormalise)
-    fixed = [jnp.asarray(a, jnp.float64) for a in (gram, y, noise_levels, ridges)]
+    rows = []
     with one_blas_thread():
-        rows = [jax.tree.map(np.asarray, run(k, *fixed)) for k in track(jax.random.split(key, trials), label)]
+        for one in track(jax.random.split(key, trials), label):
+            rng = _generator(one)
+            order, shuffled = rng.permutation(len(gram)), y[rng.permutation(len(y))]
+            chosen, others = order[:n], order[n:]
+            draws = [rng.standard_normal((len(noise_levels), len(part), y.shape[1])) for part in (chosen, others)]
+            labels = [tuple(a[part] for part in (chosen, others)) for a in (y, shuffled)]
+            inner, outer = gram[np.ix_(chosen, chosen)], gram[np.ix_(others, chosen)]
+            levels = np.asarray(noise_levels, np.float64)
+            found = _noise_trial(inner, outer, *labels, tuple(draws), levels, ridges, renormalise=renormalise)
+            rows.append(jax.tree.map(np.asarray, found))
     test, train = (np.stack(column) for column in zip(*rows, strict=True))
     sets = np.split(np.arange(test.shape[1]), [len(noise_levels), 2 * len(noise_levels)])
     return NoiseSweep(*(a[:, chosen] for chosen in sets for a in (test, train)))
 
 
-@functools.partial(jax.jit, static_argnames=("ns", "n_test"))
-def _scaling_trial(
-    key: Key[Array, ""], gram: Array, y: Array, *, ns: tuple[int, ...], n_test: int
-) -> tuple[Array, Array, Array]:
-    key_rows, key_labels = jax.random.split(key)
-    rows = jax.random.permutation(key_rows, len(gram))
-    both = jnp.concatenate([y, jax.random.permutation(key_labels, y)], axis=1)
-    others, found = rows[-n_test:], []
-    for n in ns:
-        chosen = rows[:n]
-        values, u = jnp.linalg.eigh(gram[chosen][:, chosen])
-        values = jnp.maximum(values, 1e-12 * values[-1])
-        predicted = gram[others][:, chosen] @ (u @ ((u.T @ both[chosen]) / values[:, None]))
-        error, permuted = jnp.split(jnp.mean((predicted - both[others]) ** 2, axis=0), 2)
-        found.append((1 / jnp.sum(1 / values), jnp.sum(error), jnp.sum(permuted)))
-    kappas, errors, controls = (jnp.stack(column) for column in zip(*found, strict=True))
-    return kappas, errors, controls
+def _generator(key: Key[Array, ""]) -> np.random.Generator:
+    """NumPy's generator seeded by a key, for draws that are cheaper to make than to compile."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+
+@jax.jit
+def _ridgeless(inner: Array, outer: Array, y: Array, y_test: Array) -> tuple[Array, Array]:
+    """Kappa estimate, and the mean squared error of every output of the interpolant."""
+    values, u = jnp.linalg.eigh(inner)
+    values = jnp.maximum(values, 1e-12 * values[-1])
+    predicted = outer @ (u @ ((u.T @ y) / values[:, None]))
+    return 1 / jnp.sum(1 / values), jnp.mean((predicted - y_test) ** 2, axis=0)
 
 
 def scaling(
@@ -149,8 +160,17 @@ def scaling(
     n_test = len(gram) - max(ns)
     if n_test < 1:
         raise ValueError(f"the pool of {len(gram)} leaves no test images beside {max(ns)} training images")
-    run = functools.partial(_scaling_trial, ns=tuple(ns), n_test=n_test)
-    fixed = jnp.asarray(gram, jnp.float64), jnp.asarray(y, jnp.float64)
+    rows = []
     with one_blas_thread():
-        rows = [jax.tree.map(np.asarray, run(k, *fixed)) for k in track(jax.random.split(key, trials), label)]
-    return Scaling(tuple(ns), *(np.stack(column) for column in zip(*rows, strict=True)))
+        for one in track(jax.random.split(key, trials), label):
+            rng = _generator(one)
+            order = rng.permutation(len(gram))
+            both, others = np.concatenate([y, y[rng.permutation(len(y))]], axis=1), order[-n_test:]
+            found = []
+            for n in ns:
+                chosen = order[:n]
+                inner, outer = gram[np.ix_(chosen, chosen)], gram[np.ix_(others, chosen)]
+                kappa, errors = _ridgeless(inner, outer, both[chosen], both[others])
+                found.append((float(kappa), *np.asarray(errors).reshape(2, -1).sum(axis=1)))
+            rows.append(found)
+    return Scaling(tuple(ns), *np.moveaxis(np.asarray(rows), 2, 0))

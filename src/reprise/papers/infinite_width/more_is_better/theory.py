@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import scipy.optimize
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from reprise.kernels import eigenframework as ef
 
@@ -54,7 +54,8 @@ class LawTask(NamedTuple):
         return [cls(*flat[i : i + 3]) for i in range(0, len(flat), 3)]
 
     def __str__(self) -> str:
-        return f"α = {self.alpha:g}, β = {self.beta:g}, noise {self.noise_rel:g}"
+        law = f"α = {self.alpha:g}, β = {self.beta:g}"
+        return f"{law}, noise {self.noise_rel:g}" if self.noise_rel else law
 
 
 def tails(alpha: float, beta: float, modes: int) -> tuple[float, float]:
@@ -62,19 +63,26 @@ def tails(alpha: float, beta: float, modes: int) -> tuple[float, float]:
     return ef.power_law_tail(alpha, modes), ef.power_law_tail(beta, modes)
 
 
+@jax.jit
+def _errors(spectrum: Array, power: Array, n: Array, k: Array, ridges: Array, noise: Array) -> tuple[Array, Array]:
+    found = ef.errors(spectrum, power, n, k, ridges, noise=noise)
+    return found.test, found.train
+
+
 def error_grid(
-    eigenvalues: Float[Array, " m"],
-    power: Float[Array, " m"],
+    eigenvalues: Float[ArrayLike, " m"],
+    power: Float[ArrayLike, " m"],
     *,
-    ns: Sequence[float],
+    ns: Sequence[float] | np.ndarray,
     widths: Sequence[float],
-    ridges: Float[np.ndarray, " r"],
-    noise: float,
+    ridges: Float[ArrayLike, " r"],
+    noise: float = 0.0,
 ) -> tuple[Float[np.ndarray, "n k r"], Float[np.ndarray, "n k r"]]:
     """Expected test and train errors over sample sizes, widths (infinity for the kernel itself) and ridges."""
-    n, k = np.asarray(ns, float)[:, None, None], np.asarray(widths, float)[None, :, None]
-    found = ef.errors(eigenvalues, power, n, k, np.asarray(ridges, float)[None, None, :], noise=noise)
-    return np.asarray(found.test), np.asarray(found.train)
+    n, k = jnp.asarray(ns, jnp.float64)[:, None, None], jnp.asarray(widths, jnp.float64)[:, None]
+    spectrum, powers, deltas = (jnp.asarray(a, jnp.float64) for a in (eigenvalues, power, ridges))
+    test, train = _errors(spectrum, powers, n, k, deltas, jnp.asarray(noise, jnp.float64))
+    return np.asarray(test), np.asarray(train)
 
 
 @jax.jit
@@ -98,12 +106,11 @@ def best_errors(
     return np.asarray(_best_over_grid(jnp.asarray(eigenvalues), jnp.asarray(power), n, k, jnp.asarray(noise))[1])
 
 
-@functools.partial(jax.jit, static_argnames=("modes", "with_tails"))
-def _best_ratio(task: Array, sums: Array, n: Array, *, modes: int, with_tails: bool) -> Array:
+@functools.partial(jax.jit, static_argnames="modes")
+def _best_ratio(task: Array, sums: Array, n: Array, *, modes: int) -> Array:
     index = jnp.arange(1, modes + 1, dtype=jnp.float64)
     spectrum, power = index ** -task[0], index ** -task[1]
-    tail, tail_power = (sums[0], sums[1]) if with_tails else (0.0, 0.0)
-    errors = functools.partial(ef.errors, spectrum, power, n, tail=tail, tail_power=tail_power)
+    errors = functools.partial(ef.errors, spectrum, power, n, tail=sums[0], tail_power=sums[1])
     noise = task[2] * errors(ridge=jnp.asarray(0.0)).test
     at, _ = _minimise(lambda u: errors(ridge=jnp.exp(u), noise=noise).test, -25.0, 12.0, ())
     return errors(ridge=jnp.exp(at), noise=noise).ratio
@@ -120,10 +127,9 @@ def best_ratios(
         [
             _best_ratio(
                 jnp.asarray(task, jnp.float64),
-                jnp.asarray(tails(task.alpha, task.beta, modes)),
+                jnp.asarray(tails(task.alpha, task.beta, modes)) * with_tails,
                 jnp.asarray(n, jnp.float64),
                 modes=modes,
-                with_tails=with_tails,
             )
             for n in ns
         ]

@@ -46,6 +46,10 @@ class VisionStudy(NamedTuple):
         """Exponent of the target's powers, from the scaling of the ridgeless error."""
         return 1 - evidence.scalar(evidence.exponents([self.scaling], "error")[0])
 
+    def law(self, noise_rel: float = 0.0) -> LawTask:
+        """The task that the two exponents stand for; the formula holds for beta below 2 alpha + 1."""
+        return LawTask(self.alpha, min(self.beta, 2 * self.alpha + 0.99), noise_rel)
+
     def ratios(self) -> Estimate:
         """Fitting ratio at the best ridge, by noise level."""
         return evidence.best_ratio(*self.noisy)
@@ -61,13 +65,11 @@ def vision_study(
     trials: int,
     seed: int,
     controls: Sequence[str] = ("narrow",),
-    block: int = 512,
-    dtype: str = "float64",
 ) -> VisionStudy:
     """Everything that is measured of one task, named "data set/kernel"."""
     data, kernel = name.split("/")
     drawn = images.load_pool(data, pool, seed=seed)
-    matrices = {k: images.kernel_matrix(drawn, k, block=block, dtype=dtype) for k in (kernel, *controls)}
+    matrices = {k: images.kernel_matrix(drawn, k) for k in (kernel, *controls)}
     y, keys = drawn.one_hot(), jax.random.split(jax.random.key(seed), 3)
     sweep = functools.partial(
         sweeps.noise_sweep, matrices[kernel], y, n=n, ridges=ridges, trials=trials, label=f"ridges, {name}"
@@ -132,9 +134,9 @@ def against_paper(study: VisionStudy) -> tuple[Tested, Tested]:
 
     def flipped(scaling: sweeps.Scaling, what: str, offset: float) -> Estimate:
         found = evidence.exponents([scaling], what)[0]
-        ends = [offset - end for end in (found.value, found.high, found.low)]
+        value, low, high = (offset - float(np.asarray(end)) for end in (found.value, found.high, found.low))
         samples = tuple(offset - s for s in found.samples)
-        return Estimate(*ends, found.n, found.level, found.method, samples)
+        return Estimate(value, low, high, n=found.n, level=found.level, method=found.method, samples=samples)
 
     return (
         Tested(measured=flipped(study.scaling, "kappa", 0.0), control=flipped(study.controls["wide"], "kappa", 0.0)),
@@ -146,7 +148,7 @@ def summary(studies: Sequence[VisionStudy]) -> pd.DataFrame:
     """Exponents and best fitting ratios of every task, beside what the two exponents predict."""
     rows = []
     for study in studies:
-        task = LawTask(study.alpha, study.beta)
+        task = study.law()
         measured = study.ratios()
         assert isinstance(measured.value, tuple)
         for level, ratio in zip(study.noise_levels, measured.value, strict=True):
