@@ -1,6 +1,7 @@
 r"""Claim C4: along kernel principal component $f^{(i)}$ the error decays at rate $\lambda_i$ (section 6.3)."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Float, PRNGKeyArray
 from reprise import statistics
 from reprise.estimate import Estimate
 from reprise.networks import record_outputs
+from reprise.networks.recording import Recorder
 from reprise.papers.infinite_width.ntk_convergence import finite, theory
 from reprise.papers.infinite_width.ntk_convergence.finite import Net
 
@@ -46,7 +48,7 @@ def random_directions(count: int, points: int, seed: int) -> Float[np.ndarray, "
     return np.asarray(np.sqrt(points) * q)
 
 
-def rayleigh(kernels: Float[np.ndarray, "*seeds n n"], functions: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "*seeds c"]:
+def rayleigh(kernels: Float[np.ndarray, "... n n"], functions: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "... c"]:
     r"""$\langle f,\Pi f\rangle_{p^{in}}$ for each function: the rate at which an error along it starts to fall."""
     n = len(functions)
     return np.asarray(np.einsum("nc,...nm,mc->...c", functions, kernels, functions, optimize=True) / n**2)
@@ -82,35 +84,81 @@ class Descent(NamedTuple):
         return np.asarray((1.0 - ratio ** (1.0 / self.steps[k])) / self.rate)
 
 
+class Directions(NamedTuple):
+    """Functions on the N digits towards which networks are trained, with their predicted rates.
+
+    Attributes:
+        names: "1", "2", ... for principal components, "random 1", ... for the controls.
+        functions: (N, directions), mean square 1.
+        rates: eigenvalues, or Rayleigh quotients of the random ones, (directions,).
+    """
+
+    names: list[str]
+    functions: Float[np.ndarray, "n c"]
+    rates: Float[np.ndarray, " c"]
+
+    def pick(self, *names: str) -> "Directions":
+        """Some of the directions."""
+        at = [self.names.index(name) for name in names]
+        return Directions(list(names), self.functions[:, at], self.rates[at])
+
+    @property
+    def random(self) -> list[str]:
+        """Names of the random directions."""
+        return [name for name in self.names if name.startswith("random")]
+
+    @property
+    def principal(self) -> list[str]:
+        """Names of the principal components."""
+        return [name for name in self.names if not name.startswith("random")]
+
+
+def directions(kernel: Float[np.ndarray, "n n"], components: Sequence[int], *, seed: int, controls: int = 2) -> Directions:
+    """Principal components by their numbers (from 1), and random directions."""
+    found = principal_components(kernel)
+    at = np.asarray(components) - 1
+    drawn = random_directions(controls, len(kernel), seed)
+    return Directions(
+        [*map(str, components), *(f"random {i + 1}" for i in range(controls))],
+        np.concatenate([found.functions[:, at], drawn], axis=1),
+        np.concatenate([found.values[at], rayleigh(kernel, drawn)]),
+    )
+
+
+class Budget(NamedTuple):
+    r"""How long and how fast to train: `steps` steps of the rate that covers `decays` predicted decay times, if allowed.
+
+    The rate is decays / (predicted * steps), at most `largest_rate`; gradient descent is stable below $2/\lambda_1$.
+    """
+
+    steps: int
+    largest_rate: float
+    decays: float = 3.0
+    records: int = 16
+
+
 def descend(
     net: Net,
     width: int,
     keys: PRNGKeyArray,
     x: Float[np.ndarray, "n d"],
     function: Float[np.ndarray, " n"],
-    *,
     predicted: float,
-    decays: float,
-    steps: int,
-    largest_rate: float,
-    records: int,
-    label: str,
+    budget: Budget,
 ) -> Descent:
-    r"""Train networks from $f_{\theta(0)}$ to $f_{\theta(0)}+0.5f$ for `decays` predicted decay times, if the rate allows.
-
-    The rate is decays / (predicted * steps), at most `largest_rate`; gradient descent is stable below $2/\lambda_1$.
-    """
+    r"""Train networks from $f_{\theta(0)}$ towards $f_{\theta(0)}+0.5f$."""
     n = len(x)
-    rate = min(largest_rate, decays / (predicted * steps))
-    every = max(1, steps // records)
-    record = record_outputs(x.astype(np.float32))
-    stops = np.asarray(sorted({*range(0, steps, every), steps}))
+    rate = min(budget.largest_rate, budget.decays / (predicted * budget.steps))
+    every = max(1, budget.steps // budget.records)
+    stops = np.asarray(sorted({*range(0, budget.steps, every), budget.steps}))
 
     def one_group(group: PRNGKeyArray) -> tuple[np.ndarray, ...]:
         models = finite.draw(net, width, group)
         before = finite.look(models, x)
         y = before.f + AMPLITUDE * function
-        done = finite.train(models, x, y, rate=rate, steps=steps, record=record, record_every=every)
+        done = finite.train(
+            models, x, y, rate=rate, steps=budget.steps, record=_outputs(x), record_every=every
+        )
         error = y[:, None] - np.asarray(done.records[..., 0], dtype=np.float64)
         frozen = np.stack(
             [
@@ -122,19 +170,80 @@ def descend(
         off = np.sqrt(np.clip(np.mean(error**2, axis=-1) - along**2, 0.0, None))
         return along, off, frozen @ function / n, rayleigh(before.ntk, function[:, None])[:, 0]
 
-    at_once = finite.group_size(width, net.depth, memory=2.4e7)
-    along, off, frozen, start = finite.in_groups(one_group, keys, at_once, label)
+    at_once = finite.group_size(len(keys), width, net.depth, memory=2.4e7)
+    along, off, frozen, start = finite.in_groups(one_group, keys, at_once, f"{width} units along components")
     return Descent(rate * stops, stops, rate, along, off, frozen, start)
 
 
+@lru_cache(maxsize=4)
+def _recorder(data: bytes, shape: tuple[int, ...]) -> Recorder:
+    return record_outputs(np.frombuffer(data, np.float32).reshape(shape))
+
+
+def _outputs(x: Float[np.ndarray, "n d"]) -> Recorder:
+    """One recorder for one set of points, so that it is compiled once a width."""
+    points = np.ascontiguousarray(x, dtype=np.float32)
+    return _recorder(points.tobytes(), points.shape)
+
+
+def descents(
+    net: Net,
+    width: int,
+    count: int,
+    x: Float[np.ndarray, "n d"],
+    towards: Directions,
+    budget: Budget,
+    *,
+    seed: int,
+) -> dict[str, Descent]:
+    """The same networks of one width trained towards each direction in turn."""
+    keys = finite.keys(seed, f"component {width}", count)
+    return {
+        name: descend(net, width, keys, x, towards.functions[:, i], float(towards.rates[i]), budget)
+        for i, name in enumerate(towards.names)
+    }
+
+
+def descents_across(
+    net: Net,
+    widths: Sequence[int],
+    counts: Sequence[int],
+    x: Float[np.ndarray, "n d"],
+    towards: Directions,
+    budget: Budget,
+    *,
+    untrained: int,
+    seed: int,
+) -> tuple[dict[int, dict[str, Descent]], dict[int, np.ndarray]]:
+    """Networks trained towards all directions at the largest width, towards one of each kind below it.
+
+    Returns:
+        By width: the runs of each direction, and `start_rates` of further networks.
+    """
+    if len(counts) != len(widths):
+        raise ValueError(f"one number of networks for each of the {len(widths)} widths is needed, not {len(counts)}")
+
+    def at(item: tuple[int, int]) -> tuple[dict[str, Descent], np.ndarray]:
+        width, count = item
+        some = towards if width == max(widths) else towards.pick("2", towards.random[0])
+        runs = descents(net, width, count, x, some, budget, seed=seed)
+        return runs, start_rates(net, width, untrained, x, towards, seed=seed)
+
+    found = finite.across(at, list(zip(widths, counts, strict=True)))
+    return {n: runs for n, (runs, _) in zip(widths, found, strict=True)}, {
+        n: more for n, (_, more) in zip(widths, found, strict=True)
+    }
+
+
 def start_rates(
-    net: Net, width: int, keys: PRNGKeyArray, x: Float[np.ndarray, "n d"], functions: Float[np.ndarray, "n c"]
+    net: Net, width: int, count: int, x: Float[np.ndarray, "n d"], towards: Directions, *, seed: int
 ) -> Float[np.ndarray, "seeds c"]:
-    """Rayleigh quotients of the kernels of further, untrained networks."""
+    """Rayleigh quotients of the kernels of further, untrained networks, one column a direction."""
+    keys = finite.keys(seed, f"untrained {width}", count)
     found: np.ndarray = finite.in_groups(
-        lambda group: rayleigh(finite.look(finite.draw(net, width, group), x).ntk, functions),
+        lambda group: rayleigh(finite.look(finite.draw(net, width, group), x).ntk, towards.functions),
         keys,
-        finite.group_size(width, net.depth, memory=2.4e7),
+        finite.group_size(len(keys), width, net.depth, memory=2.4e7),
         f"{width} units, untrained",
     )
     return found
@@ -152,19 +261,70 @@ def steadied(
     return np.asarray(rates - starts + np.concatenate([starts, more]).mean(axis=0))
 
 
-def largest_gap(
-    rates: Float[np.ndarray, "seeds c"],
-    starts: Float[np.ndarray, "seeds c"],
-    more: Float[np.ndarray, "others c"],
-    predicted: Float[np.ndarray, " c"],
+class Rates(NamedTuple):
+    """Fitted rates over predicted rates at one width: one row a network, one column a direction; `more` are untrained."""
+
+    names: list[str]
+    fitted: Float[np.ndarray, "seeds c"]
+    starts: Float[np.ndarray, "seeds c"]
+    more: Float[np.ndarray, "others c"]
+
+    @property
+    def steady(self) -> Float[np.ndarray, "seeds c"]:
+        """Fitted rates, steadied."""
+        return steadied(self.fitted, self.starts, self.more)
+
+    def pick(self, names: Sequence[str]) -> "Rates":
+        """Some of the directions."""
+        at = [self.names.index(name) for name in names]
+        return Rates(list(names), self.fitted[:, at], self.starts[:, at], self.more[:, at])
+
+
+def rates(
+    runs: dict[str, Descent], towards: Directions, more: Float[np.ndarray, "others c"], *, frozen: bool = False
+) -> Rates:
+    """Fitted rates of these runs in units of the predicted ones; `more` has a column for each of all directions."""
+    names = list(runs)
+    some = towards.pick(*names)
+    fitted = [runs[name].decay(float(rate), frozen=frozen) for name, rate in zip(names, some.rates, strict=True)]
+    starts = np.stack([runs[name].start for name in names], axis=1)
+    others = more[:, [towards.names.index(name) for name in names]]
+    return Rates(names, np.stack(fitted, axis=1) / some.rates, starts / some.rates, others / some.rates)
+
+
+def largest_gap(found: Rates) -> Estimate:
+    r"""Largest relative distance $|\bar\lambda_i/\lambda_i-1|$ over the directions, bootstrap over both sets of networks."""
+
+    def gap(trained: np.ndarray, more: np.ndarray) -> float:
+        return float(np.max(np.abs(steadied(trained[:, 0], trained[:, 1], more).mean(axis=0) - 1.0)))
+
+    return statistics.bootstrap((np.stack([found.fitted, found.starts], axis=1), found.more), gap, paired=False)
+
+
+def stray_slope(runs: dict[int, dict[str, Descent]], name: str) -> Estimate:
+    r"""Exponent with which the mean of $\max_t\|h_t\|$ towards a direction falls with width; seeds are drawn for each width."""
+    widths = sorted(runs)
+    weights = np.log(widths) - np.mean(np.log(widths))
+    weights /= np.sum(weights**2)
+
+    def slope(*columns: np.ndarray) -> float:
+        return float(np.log([column.mean() for column in columns]) @ weights)
+
+    return statistics.bootstrap(tuple(runs[n][name].off.max(axis=1) for n in widths), slope, paired=False)
+
+
+def head_start(
+    runs: dict[int, dict[str, Descent]],
+    more: dict[int, np.ndarray],
+    towards: Directions,
+    narrow: int,
+    wide: int,
+    *,
+    frozen: bool = False,
 ) -> Estimate:
-    r"""Largest relative distance $|\bar\lambda_i/\lambda_i-1|$ over the functions, bootstrap over both sets of seeds."""
-
-    def gap(r: np.ndarray, s: np.ndarray, m: np.ndarray) -> float:
-        return float(np.max(np.abs(steadied(r, s, m).mean(axis=0) / predicted - 1.0)))
-
-    trained = np.stack([rates, starts], axis=1)
-    return statistics.bootstrap((trained, more), lambda t, m: gap(t[:, 0], t[:, 1], m), paired=False)
+    r"""Mean rate along $f^{(2)}$ of the narrow networks minus that of the wide ones, in units of $\lambda_2$."""
+    a, b = (rates(runs[n], towards, more[n], frozen=frozen).pick(["2"]).steady[:, 0] for n in (narrow, wide))
+    return statistics.bootstrap((a, b), lambda p, q: float(p.mean() - q.mean()), paired=False)
 
 
 def first_eigenvalues(
@@ -173,3 +333,34 @@ def first_eigenvalues(
     r"""Largest eigenvalues of $\Theta^{(L)}_\infty(X,X)/N$ on each batch."""
     kernels = (theory.limit_kernels(x, depth=depth, bias=bias)[1] for x in batches)
     return np.stack([principal_components(k, centred=centred).values[:count] for k in kernels])
+
+
+PAPER_EIGENVALUES = (0.0457, 0.00108, 0.00078)
+"""Section 6.3; not read off the paper itself."""
+
+
+def reading(
+    spectra: dict[int, Float[np.ndarray, "batches 3"]],
+    batches: Sequence[Float[np.ndarray, "n d"]],
+    *,
+    comparable: bool,
+) -> str:
+    """Markdown: eigenvalues by depth, the paper's beside them in units of the spread over batches, the gap at beta = 1."""
+    lines = ["| depth | λ₁ | λ₂ | λ₃ | λ₁/λ₂ | λ₁/λ₂ with β = 1, in units of that |", "|---|---|---|---|---|---|"]
+    for depth, values in sorted(spectra.items()):
+        wide = first_eigenvalues(batches, depth=depth, bias=1.0)
+        gap, wide_gap = (v[:, 0] / v[:, 1] for v in (values, wide))
+        cells = []
+        for i in range(3):
+            mean, spread = values[:, i].mean(), values[:, i].std(ddof=1)
+            away = f" ({(PAPER_EIGENVALUES[i] - mean) / spread:+.1f} σ)" if comparable else ""
+            cells.append(f"{mean:.3g} ± {spread:.1g}{away}")
+        lines.append(f"| {depth} | {' | '.join(cells)} | {gap.mean():.0f} ± {gap.std(ddof=1):.0f} | {(wide_gap / gap).mean():.1f} |")
+    paper = ", ".join(f"{v:g}" for v in PAPER_EIGENVALUES)
+    note = (
+        f"± is the spread over batches; in brackets, how far the paper's {paper} (ratio {PAPER_EIGENVALUES[0] / PAPER_EIGENVALUES[1]:.0f}) "
+        "lie from the mean in units of it. Pixels are in [0, 1]."
+        if comparable
+        else f"These digits are not the paper's; its {paper} can be compared only with MNIST, from the standard profile on."
+    )
+    return "\n".join([*lines, "", note])

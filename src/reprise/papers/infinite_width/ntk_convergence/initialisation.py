@@ -26,8 +26,28 @@ def random_networks(
     def one_group(group: PRNGKeyArray) -> Look:
         return finite.look(finite.draw(net, width, group, parametrisation=parametrisation), x)
 
-    found: Look = finite.in_groups(one_group, keys, finite.group_size(widest, net.depth), f"{widest} units, random")
+    found: Look = finite.in_groups(one_group, keys, finite.group_size(len(keys), widest, net.depth), f"{widest} units, random")
     return found
+
+
+def across_widths(
+    net: Net,
+    widths: Sequence[int],
+    count: int,
+    x: Float[np.ndarray, "p d"],
+    *,
+    seed: int,
+    last: int | None = None,
+    parametrisation: Parametrisation = "ntk",
+) -> list[Look]:
+    """`random_networks` at each width, with fresh seeds for each; `last` fixes the width of the last hidden layer."""
+
+    def at(width: int) -> Look:
+        keys = finite.keys(seed, f"start {width} {last} {parametrisation}", count)
+        shape = width if last is None else (width,) * (net.depth - 2) + (last,)
+        return random_networks(net, shape, keys, x, parametrisation=parametrisation)
+
+    return finite.across(at, widths)
 
 
 def relative_errors(kernels: Float[np.ndarray, "seeds p p"], limit: Float[np.ndarray, "p p"]) -> Float[np.ndarray, " seeds"]:
@@ -45,7 +65,7 @@ def size_table(looks: Sequence[Look]) -> Float[np.ndarray, "seeds widths"]:
     return np.stack([np.einsum("spp->s", look.ntk) / look.ntk.shape[1] for look in looks], axis=1)
 
 
-def excess_kurtosis(variances: Float[np.ndarray, "seeds *rest"], axis: int = 0) -> np.ndarray:
+def excess_kurtosis(variances: Float[np.ndarray, "..."], axis: int = 0) -> np.ndarray:
     r"""Excess kurtosis of outputs from their variances given the hidden layers: $3\,\mathrm{Var}(\hat q)/E[\hat q]^2$.
 
     The output is a mixture of centred Gaussians with random variance $\hat q$, for which this is exact.

@@ -5,18 +5,24 @@ the kernel is expanded in Gegenbauer polynomials: a zonal kernel $\kappa(x\cdot 
 definite if all its coefficients are positive (Schoenberg 1942).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from scipy import special
 
+from reprise.estimate import Estimate
 from reprise.kernels import closed_form
 
 Activation: TypeAlias = str | tuple[float, ...] | Callable[[Any], Any]
+
+ACTIVATIONS: Mapping[str, Activation] = {"ReLU": "relu", "erf": "erf", "tanh": jnp.tanh}
+"""Activations for which the kernel is claimed positive definite."""
 
 POLYNOMIALS: Mapping[str, tuple[float, ...]] = {
     "z": (0.0, 1.0),
@@ -102,7 +108,7 @@ def exact_rank(
     with mp.workdps(digits):
         n = len(angles)
         gamma = [mp.mpf(float(a)) for a in angles]
-        entry = lru_cache(maxsize=None)(  # noqa: B019 - lives as long as this call
+        entry = lru_cache(maxsize=None)(
             lambda c: exact_kernel(c, dimension=2, depth=depth, bias=bias, activation=activation)
         )
         gram = [[entry(mp.cos(a - b)) if a != b else entry(mp.mpf(1)) for b in gamma] for a in gamma]
@@ -161,3 +167,76 @@ def legendre_coefficients(
             found.append(float((mp.mpf(2 * k + 1) / 2) * mp.fdot(values, now)))
             before, now = now, [((2 * k + 1) * c * p - k * q) / (k + 1) for c, p, q in zip(cosines, now, before, strict=True)]
         return np.asarray(found)
+
+
+DEGREES = 24
+"""Highest degree of the expansions, and number of points on the circle."""
+
+
+def eigenvalue_table(points: int, depths: Sequence[int], *, bias: float, seed: int) -> pd.DataFrame:
+    """`smallest_eigenvalue` on the sphere of R^5: activations at every depth, polynomials with one hidden layer."""
+    x = sphere(points, 5, seed)
+    cases = [(name, f, depth, False) for name, f in ACTIVATIONS.items() for depth in depths]
+    cases += [(name, f, 2, True) for name, f in POLYNOMIALS.items()]
+    return pd.DataFrame(
+        {
+            "activation": name,
+            "depth": depth,
+            "polynomial": polynomial,
+            "value": smallest_eigenvalue(x, depth=depth, bias=bias, activation=f),
+        }
+        for name, f, depth, polynomial in cases
+    )
+
+
+def rank_table(depths: Sequence[int], *, bias: float, seed: int) -> pd.DataFrame:
+    """`exact_rank` over the number of points, for random points of the circle."""
+    angles = np.sort(np.random.default_rng(seed).uniform(-np.pi, np.pi, DEGREES))
+    rows = []
+    for name, key, polynomial in _exact():
+        for depth in depths:
+            rank, pivot = exact_rank(angles, depth=depth, bias=bias, activation=key)
+            rows.append(
+                {"activation": name, "depth": depth, "polynomial": polynomial, "value": rank / DEGREES, "log10_pivot": pivot}
+            )
+    return pd.DataFrame(rows)
+
+
+def coefficient_table(depths: Sequence[int], *, bias: float) -> pd.DataFrame:
+    """`legendre_coefficients` up to `DEGREES`, one row a degree."""
+    rows = []
+    for name, key, polynomial in _exact():
+        for depth in depths:
+            found = legendre_coefficients(DEGREES, depth=depth, bias=bias, activation=key)
+            rows += [
+                {"activation": name, "depth": depth, "polynomial": polynomial, "degree": k, "coefficient": a}
+                for k, a in enumerate(found)
+            ]
+    return pd.DataFrame(rows)
+
+
+def positive_shares(coefficients: pd.DataFrame) -> pd.DataFrame:
+    """Share of coefficients above 10^-25 of the largest (the quadrature is good to 10^-38), by activation and depth."""
+    groups = coefficients.groupby(["activation", "depth", "polynomial"], sort=False)["coefficient"]
+    return groups.agg(lambda a: float(np.mean(a > 1e-25 * a.max()))).rename("value").reset_index()
+
+
+def empty_degrees() -> float:
+    """Share of the ReLU's coefficients that vanish without biases and with one hidden layer."""
+    table = legendre_coefficients(DEGREES, depth=2, bias=0.0, activation="relu")
+    return float(np.mean(np.abs(table) < 1e-25))
+
+
+def extremes(table: pd.DataFrame, error: float = 0.0) -> tuple[Estimate, Estimate]:
+    """Least value among the activations, and largest among the polynomials, each known to `error`."""
+    claimed, control = table[~table.polynomial].value, table[table.polynomial].value
+    return (
+        Estimate.exact(claimed.min(), error, n=len(claimed), samples=claimed),
+        Estimate.exact(control.max(), error, n=len(control), samples=control),
+    )
+
+
+def _exact() -> list[tuple[str, str, bool]]:
+    """Names, keys of `exact_kernel`, and whether they are polynomials."""
+    named = [(name, f, False) for name, f in ACTIVATIONS.items() if isinstance(f, str)]
+    return named + [(name, name, True) for name in POLYNOMIALS]

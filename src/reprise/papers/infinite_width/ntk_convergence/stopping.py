@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reprise.datasets import load
+from reprise.papers.infinite_width.ntk_convergence import theory
 
 
 class Digits(NamedTuple):
@@ -19,7 +20,8 @@ class Digits(NamedTuple):
 
 def digits(name: str, size: int, batches: int, tests: int, seed: int) -> Digits:
     """Disjoint random batches of a data set of digits, "mnist" or scikit-learn's "digits"."""
-    data = load(name, flatten=True, scale="unit", n_train=size * batches, n_test=tests, seed=seed)
+    own_split = {"split": 0, "train_fraction": 0.7} if name == "digits" else {}
+    data = load(name, flatten=True, scale="unit", n_train=size * batches, n_test=tests, seed=seed, **own_split)
     y = 2.0 * (np.asarray(data.y, dtype=np.int64) % 2) - 1.0
     y_test = 2.0 * (np.asarray(data.y_test, dtype=np.int64) % 2) - 1.0
     parts = [slice(i * size, (i + 1) * size) for i in range(batches)]
@@ -34,7 +36,7 @@ def flipped(labels: Float[np.ndarray, " n"], share: float, seed: int) -> Float[n
     return out
 
 
-def test_errors(
+def clean_errors(
     kernel: Float[np.ndarray, "n n"],
     cross: Float[np.ndarray, "m n"],
     labels: Float[np.ndarray, " n"],
@@ -49,6 +51,23 @@ def test_errors(
     return np.asarray(np.mean((predictions - y_test) ** 2, axis=1))
 
 
-def stopping_gain(errors: Float[np.ndarray, "*rest k"]) -> Float[np.ndarray, "*rest"]:
+def stopping_gain(errors: Float[np.ndarray, "... k"]) -> Float[np.ndarray, "..."]:
     """How much better the best time is than both ends, relative: min(first, last) / smallest - 1; 0 without a minimum inside."""
     return np.asarray(np.minimum(errors[..., 0], errors[..., -1]) / errors.min(axis=-1) - 1.0)
+
+
+TIMES = np.concatenate([[0.0], np.logspace(0, 9, 91), [np.inf]])
+"""Times at which kernel descent is evaluated, from the start to the end."""
+
+
+def error_curves(
+    data: Digits, *, depth: int, bias: float, noise: float, seed: int
+) -> Float[np.ndarray, "batches times"]:
+    """Clean test error at `TIMES` for each batch, trained on labels of which the share `noise` is wrong."""
+    curves = []
+    for i, (x, labels) in enumerate(zip(data.batches, data.labels, strict=True)):
+        n = len(x)
+        kernel = theory.limit_kernels(np.concatenate([x, data.x_test]), depth=depth, bias=bias)[1]
+        wrong = flipped(labels, noise, seed=seed * len(data.batches) + i)
+        curves.append(clean_errors(kernel[:n, :n], kernel[n:, :n], wrong, data.y_test, TIMES))
+    return np.stack(curves)

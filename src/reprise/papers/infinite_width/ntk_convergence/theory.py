@@ -5,14 +5,19 @@ the start) and $\Theta$ (tangent kernel), $N$ training points.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from reprise.kernels import closed_form, gp
 
-TRAIN_ANGLES = (-2.5, -0.9, 0.5, 2.0)
-"""The four training points on the unit circle for section 6.2; the paper does not say which it used."""
+TRAIN_ANGLES = (-1.6, -0.4, 0.4, 2.4)
+"""The four training points on the unit circle for section 6.2; the paper does not say which it used.
+
+Unevenly spaced, so that regression with the tangent kernel and with the output covariance differ visibly between them.
+"""
 
 
 def circle(angles: Sequence[float] | Float[np.ndarray, " p"]) -> Float[np.ndarray, "p 2"]:
@@ -112,17 +117,49 @@ def flow(
     return np.asarray(gp.gradient_flow(theta[:n, :n], theta[:, :n], start[:n], start, y, time))
 
 
-def trained_limit(
-    theta: Float[np.ndarray, "p p"], sigma: Float[np.ndarray, "p p"], y: Float[np.ndarray, " n"]
-) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " p"]]:
-    r"""Mean and standard deviation of $f_\infty$ over starts (section 5); first N of the p points are for training.
+class Law(NamedTuple):
+    """A Gaussian law of functions at the p points, point by point: mean and standard deviation, (p,)."""
 
-    Mean $A y$ and covariance $\Sigma_{xx}-A\Sigma_{Xx}-\Sigma_{xX}A^\top+A\Sigma_{XX}A^\top$, $A=\Theta_{xX}\Theta_{XX}^{-1}$.
-    With ``sigma`` given for ``theta`` too it is the Gaussian-process posterior: training of the last layer alone.
+    mean: Float[np.ndarray, " p"]
+    std: Float[np.ndarray, " p"]
+
+    def standardise(self, f: Float[np.ndarray, "seeds p"], point: int) -> Float[np.ndarray, " seeds"]:
+        """Values at one point as draws from N(0, 1), if the law is right."""
+        return np.asarray((f[:, point] - self.mean[point]) / self.std[point])
+
+
+def trained_law(
+    theta: Float[np.ndarray, "p p"],
+    sigma: Float[np.ndarray, "p p"],
+    y: Float[np.ndarray, " n"],
+    *,
+    steps: int,
+    rate: float,
+) -> Law:
+    r"""Law of $f_k$ over Gaussian starts of covariance $\Sigma$ (section 5); the first N of the p points are for training.
+
+    $f_k=f_0+A_k(y-f_0(X))$ with the linear map $A_k$ of `descent`, so the mean is $A_ky$ and the covariance
+    $\Sigma_{xx}-A_k\Sigma_{Xx}-\Sigma_{xX}A_k^\top+A_k\Sigma_{XX}A_k^\top$; $A_k\to\Theta_{xX}\Theta_{XX}^{-1}$. With
+    `sigma` for `theta` too this is training of the last layer alone, which ends in the Gaussian-process posterior.
     """
-    n = y.size
-    law = gp.ensemble_limit(theta[:n, :n], theta[:, :n], sigma, sigma[:, :n], sigma[:n, :n], y)
-    return np.asarray(law.mean), np.sqrt(np.clip(np.diag(np.asarray(law.covariance)), 0.0, None))
+    n, p = y.size, len(theta)
+    unit = np.zeros((n, p))
+    unit[np.arange(n), np.arange(n)] = 1.0  # starts that are 1 at one training point: descent to 0 reveals A_k
+    gain = (unit - descent(theta, unit, np.zeros(n), [steps], rate=rate)[:, 0]).T
+    moved = np.einsum("pn,np->p", gain, sigma[:n])
+    variance = np.diag(sigma) - 2.0 * moved + np.einsum("pn,nm,pm->p", gain, sigma[:n, :n], gain)
+    return Law(gain @ y, np.sqrt(np.clip(variance, 0.0, None)))
+
+
+def telling_point(one: Law, other: Law) -> int:
+    """Index of the point where two laws are furthest apart in Kolmogorov distance, among those with at least half the mean spread."""
+    spread = np.sqrt(np.mean(one.std**2))
+    distance = [
+        np.abs(stats.norm.cdf(t, m1, s1) - stats.norm.cdf(t, m2, s2)).max() if min(s1, s2) > 0.5 * spread else 0.0
+        for m1, s1, m2, s2 in zip(one.mean, one.std, other.mean, other.std, strict=True)
+        for t in [np.linspace(min(m1, m2) - 3 * s1, max(m1, m2) + 3 * s1, 200)]
+    ]
+    return int(np.argmax(distance))
 
 
 def relu_kurtosis(variance: float, widths: Sequence[int], bias: float) -> float:

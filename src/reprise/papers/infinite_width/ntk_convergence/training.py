@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
+from scipy import stats
 
 from reprise import statistics
 from reprise.estimate import Estimate
@@ -20,6 +21,11 @@ class Task(NamedTuple):
     y: Float[np.ndarray, " n"]
     grid: Float[np.ndarray, "p 2"]
 
+    @property
+    def points(self) -> Float[np.ndarray, "n_and_p 2"]:
+        """Training points, then test points."""
+        return np.concatenate([self.x, self.grid])
+
 
 def gaussian_task(examples: int, angles: int, seed: int) -> Task:
     r"""Section 6.1: $f^*=x_1x_2$ at Gaussian inputs; kernels are looked at on the unit circle."""
@@ -34,18 +40,19 @@ def circle_task(angles: int) -> Task:
 
 
 class Drift(NamedTuple):
-    """Networks before and after training: at the p test points, and at the training points.
+    r"""Networks before and after training: at the p test points, and at the training points.
 
     Attributes:
         before: at the test points, before training.
         after: at the test points, after training.
-        moved: root mean square change of the function at the training points, (seeds,).
+        covered: share of its distance to the targets that the function covers, $\|f_T-f_0\|/\|f^*-f_0\|$ at the training
+            points, (seeds,).
         loss: mean squared error there before and after, (seeds, 2).
     """
 
     before: Look
     after: Look
-    moved: Float[np.ndarray, " seeds"]
+    covered: Float[np.ndarray, " seeds"]
     loss: Float[np.ndarray, "seeds 2"]
 
     @property
@@ -77,12 +84,50 @@ def drift(
         before = finite.look(models, points)
         done = finite.train(models, task.x, target_scale * task.y, rate=rate, steps=steps)
         after = finite.look(done.models, points)
-        moved = np.sqrt(np.mean((after.f - before.f)[:, p:] ** 2, axis=1))
-        return Drift(_first(before, p), _first(after, p), moved, 2.0 * done.loss[:, [0, -1]])
+        start, end = before.f[:, p:], after.f[:, p:]
+        covered = np.linalg.norm(end - start, axis=1) / np.linalg.norm(target_scale * task.y - start, axis=1)
+        return Drift(_first(before, p), _first(after, p), covered, 2.0 * done.loss[:, [0, -1]])
 
-    at_once = finite.group_size(width, net.depth)
+    at_once = finite.group_size(len(keys), width, net.depth)
     found: Drift = finite.in_groups(one_group, keys, at_once, f"{width} units, {net.activation}")
     return found
+
+
+def drifts(
+    net: Net,
+    widths: Sequence[int],
+    count: int,
+    task: Task,
+    *,
+    seed: int,
+    rate: float,
+    steps: int,
+    mean_field: bool = False,
+    slowed: bool = False,
+    target_scale: float = 1.0,
+) -> list[Drift]:
+    """`drift` at each width; in mean-field scaling, or with the rate divided by the width (``slowed``), on request.
+
+    The same seed gives the same starts, whatever the variant.
+    """
+
+    def at(width: int) -> Drift:
+        return drift(
+            net,
+            width,
+            finite.keys(seed, f"drift {width} {net.activation}", count),
+            task,
+            rate=rate / width if slowed else rate,
+            steps=steps,
+            target_scale=width**0.5 if mean_field else target_scale,
+        )
+
+    return finite.across(at, widths)
+
+
+def table(drifts: Sequence[Drift], what: str) -> Float[np.ndarray, "seeds widths"]:
+    """`change`, `covered` or `inflation` of every network, one column a width."""
+    return np.stack([getattr(d, what) for d in drifts], axis=1)
 
 
 def _first(look: Look, p: int) -> Look:
@@ -97,22 +142,38 @@ class Paths(NamedTuple):
 
 
 def paths(
-    net: Net, width: int, keys: PRNGKeyArray, task: Task, *, rate: float, steps: int, record_every: int
+    net: Net, width: int, keys: PRNGKeyArray, task: Task, *, rate: float, steps: int, records: int = 10
 ) -> Paths:
     """Train networks on the task, recording the function at training and test points."""
-    record = record_outputs(np.concatenate([task.x, task.grid]).astype(np.float32))
+    record = record_outputs(task.points.astype(np.float32))
+    every = max(1, steps // records)
 
     def one_group(group: PRNGKeyArray) -> np.ndarray:
         models = finite.draw(net, width, group)
-        done = finite.train(
-            models, task.x, task.y, rate=rate, steps=steps, record=record, record_every=record_every
-        )
+        done = finite.train(models, task.x, task.y, rate=rate, steps=steps, record=record, record_every=every)
         return np.asarray(done.records[..., 0], dtype=np.float64)
 
-    at_once = finite.group_size(width, net.depth, memory=2.4e7)
+    at_once = finite.group_size(len(keys), width, net.depth, memory=2.4e7)
     f = finite.in_groups(one_group, keys, at_once, f"{width} units on the circle")
-    stops = np.asarray(sorted({*range(0, steps, record_every), steps}))
-    return Paths(stops, f)
+    return Paths(np.asarray(sorted({*range(0, steps, every), steps})), f)
+
+
+def paths_across(
+    net: Net, widths: Sequence[int], count: int, task: Task, *, seed: int, rate: float, steps: int
+) -> list[Paths]:
+    """`paths` at each width, with fresh seeds for each."""
+
+    def at(width: int) -> Paths:
+        return paths(net, width, finite.keys(seed, f"path {width}", count), task, rate=rate, steps=steps)
+
+    return finite.across(at, widths)
+
+
+def discrepancies(
+    paths: Sequence[Paths], kernel: Float[np.ndarray, "points points"], task: Task, *, rate: float
+) -> Float[np.ndarray, "seeds widths"]:
+    """`discrepancy` of every network, one column a width."""
+    return np.stack([discrepancy(p, kernel, task, rate=rate) for p in paths], axis=1)
 
 
 def discrepancy(
@@ -124,24 +185,17 @@ def discrepancy(
 
 
 def percentile_gap(
-    ends: Float[np.ndarray, "seeds p"],
-    mean: Float[np.ndarray, " p"],
-    std: Float[np.ndarray, " p"],
-    *,
-    unit: float,
-    percentiles: Sequence[float] = (10.0, 50.0, 90.0),
+    f: Float[np.ndarray, "seeds p"], law: theory.Law, reference: theory.Law, percentiles: Sequence[float] = (10.0, 50.0, 90.0)
 ) -> Estimate:
-    """Root mean square distance of sample percentile curves from those of the Gaussian, in units of `unit`.
+    """Root mean square distance of sample percentile curves from those of the law, in units of the mean spread of `reference`.
 
     Bootstrap over seeds; resampling adds the sampling noise once more, so the interval errs upwards.
     """
-    from scipy import stats
-
-    z = stats.norm.ppf(np.asarray(percentiles) / 100.0)
-    curves = mean + z[:, None] * std
+    curves = law.mean + stats.norm.ppf(np.asarray(percentiles) / 100.0)[:, None] * law.std
+    unit = np.sqrt(np.mean(reference.std**2))
 
     def gap(rows: np.ndarray, axis: int) -> np.ndarray:
         found = np.percentile(rows, percentiles, axis=axis)  # (percentiles, resamples, p)
         return np.asarray(np.sqrt(np.mean((found - curves[:, None, :]) ** 2, axis=(0, 2))) / unit)
 
-    return statistics.bootstrap(ends, gap, n_boot=500)
+    return statistics.bootstrap(f, gap, n_boot=400)

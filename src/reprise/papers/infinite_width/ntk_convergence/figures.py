@@ -1,0 +1,278 @@
+"""The seven figures: each function returns the figure and the tidy data that it draws."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reprise import plotting as pl
+from reprise import statistics
+from reprise.estimate import Estimate
+from reprise.papers.infinite_width.ntk_convergence import components as co
+from reprise.papers.infinite_width.ntk_convergence import initialisation as ini
+from reprise.papers.infinite_width.ntk_convergence import theory
+from reprise.papers.infinite_width.ntk_convergence.finite import Look
+from reprise.papers.infinite_width.ntk_convergence.training import Drift, Paths, Task
+
+Drawn = tuple[Figure, pd.DataFrame]
+SHOWN = 10
+"""Networks drawn in each panel, as in the paper."""
+
+
+def kernel_curves(drifts: Sequence[Drift], widths: Sequence[int], limit: Float[np.ndarray, "p p"]) -> Drawn:
+    """F1: kernels over the angle before and after training, smallest and largest width."""
+    p = len(limit)
+    gamma, origin = theory.angle_grid(p), p // 2
+    fig, axes = pl.wide(2, [f"{n} units a layer" for n in (widths[0], widths[-1])])
+    rows = []
+    for ax, width, drift in zip(axes, (widths[0], widths[-1]), (drifts[0], drifts[-1]), strict=True):
+        for when, look, colour in (("after training", drift.after, pl.EXPERIMENT), ("before", drift.before, pl.family(3)[0])):
+            curves = look.ntk[:SHOWN, origin]
+            ax.plot(*_closed(gamma, curves), color=colour, lw=0.8, alpha=0.8)
+            ax.plot([], [], color=colour, label=when)
+            rows += _long(gamma, curves, width=width, time=when)
+        pl.theory(ax, *_closed(gamma, limit[origin]), label="infinite width", linewidth=2.0)
+        rows += _long(gamma, limit[None, origin], width=0, time="limit")
+        ax.set_xlabel("angle γ")
+        ax.set_xticks([-np.pi, 0, np.pi], ["−π", "0", "π"])
+    axes[0].set_ylabel("Θ between (1, 0) and γ")
+    axes[0].set_ylim(bottom=0.0)
+    axes[1].legend(loc="upper right")
+    data = pd.DataFrame(rows).drop_duplicates()
+    return fig, data
+
+
+def start_errors(
+    looks: Sequence[Look], widths: Sequence[int], limit: np.ndarray, wrong: np.ndarray, slope: Estimate,
+    narrow: Sequence[Look], narrow_widths: Sequence[int], last: int, predicted: Sequence[float], kurtosis_slope: Estimate,
+) -> Drawn:  # fmt: skip
+    """F2: error of the kernel, and excess kurtosis of the outputs, against width."""
+    fig, (left, right) = pl.wide(2, ["Error of the kernel", "Excess kurtosis of the outputs"], share=False)
+    right_errors = _means(ini.error_table(looks, limit))
+    wrong_errors = _means(ini.error_table(looks, wrong))
+    _line(left, widths, right_errors, label="error against the limit")
+    _line(left, widths, wrong_errors, label="against one layer more", is_control=True)
+    pl.slope_note(left, slope, (widths[len(widths) // 2], right_errors[len(widths) // 2].value), side="below")
+    measured = [ini.kurtoses(look) for look in looks]
+    flat = [ini.kurtoses(look) for look in narrow]
+    pl.theory(right, widths, predicted, label="exact prediction")
+    _line(right, widths, measured, label="measured", linestyle="none")
+    _line(right, narrow_widths, flat, label=f"last layer {last} units", is_control=True)
+    pl.slope_note(right, kurtosis_slope, (widths[0], measured[0].value), side="below")
+    for ax, unit in ((left, "relative Frobenius error"), (right, "excess kurtosis")):
+        pl.log_ticks(ax, "x", widths)
+        pl.log_ticks(ax, "y")
+        ax.set_xlabel("width n (units)")
+        ax.set_ylabel(unit)
+        ax.legend(loc="lower left")
+    data = pd.concat(
+        [
+            _frame(widths, right_errors, panel="error", series="against the limit"),
+            _frame(widths, wrong_errors, panel="error", series="control: one layer more"),
+            _frame(widths, measured, panel="kurtosis", series="measured"),
+            _frame(narrow_widths, flat, panel="kurtosis", series=f"control: last layer {last} units"),
+            pd.DataFrame({"width": widths, "value": predicted, "panel": "kurtosis", "series": "prediction"}),
+        ]
+    )
+    return fig, data
+
+
+def kernel_drift(
+    changes: dict[str, np.ndarray], controls: dict[str, np.ndarray], covered: np.ndarray, slowed: np.ndarray,
+    widths: Sequence[int], slopes: dict[str, Estimate],
+) -> Drawn:  # fmt: skip
+    """F3: change of the kernel and of the function against width."""
+    fig, (left, right) = pl.wide(2, ["Change of the kernel", "Change of the function"], share=False)
+    frames = []
+    for (name, table), colour, marker in zip(changes.items(), pl.GROUPS, pl.MARKERS, strict=False):
+        means, against = _means(table), _means(controls[name])
+        _line(left, widths, means, label=name, color=colour, marker=marker)
+        _line(left, widths, against, label=f"{name}, mean-field", is_control=True, linestyle=(0, (1, 1)) if name != "ReLU" else "-")
+        pl.slope_note(left, slopes[name], (widths[-1], means[-1].value), color=colour, side="below" if name == "erf" else "above")
+        frames += [
+            _frame(widths, means, panel="kernel", series=name),
+            _frame(widths, against, panel="kernel", series=f"control: {name}, mean-field"),
+        ]
+    for table, label, is_control in ((covered, "rate 1", False), (slowed, "control: rate 1/n", True)):
+        means = _means(table)
+        _line(right, widths, means, label=label, is_control=is_control)
+        frames.append(_frame(widths, means, panel="function", series=label))
+    for ax, unit in ((left, "relative change over training"), (right, "share of the way to the targets")):
+        pl.log_ticks(ax, "x", widths)
+        pl.log_ticks(ax, "y")
+        ax.set_xlabel("width n (units)")
+        ax.set_ylabel(unit)
+        ax.legend(loc="best")
+    return fig, pd.concat(frames)
+
+
+def trained_functions(
+    paths: Sequence[Paths], widths: Sequence[int], task: Task, law: theory.Law,
+    distances: np.ndarray, control: np.ndarray, slope: Estimate,
+) -> Drawn:  # fmt: skip
+    """F4: trained functions with percentiles of the limit, and the distance to kernel descent against width."""
+    n, p = task.y.size, len(task.grid)
+    gamma, seen = theory.angle_grid(p), np.arctan2(task.x[:, 1], task.x[:, 0])
+    fig, axes = pl.wide(3, [f"{widths[0]} units", f"{widths[-1]} units", "Distance to kernel descent"], share=False)
+    rows = []
+    for ax, width, path in zip(axes, (widths[0], widths[-1]), (paths[0], paths[-1]), strict=False):
+        curves = path.f[:SHOWN, -1, n:]
+        ax.plot(*_closed(gamma, curves), color=pl.EXPERIMENT, lw=0.8, alpha=0.8)
+        rows += _long(gamma, curves, width=width, series="network")
+        for z, name in ((-1.2816, "10th percentile"), (0.0, "median"), (1.2816, "90th percentile")):
+            curve = law.mean[n:] + z * law.std[n:]
+            pl.theory(ax, *_closed(gamma, curve))
+            rows += _long(gamma, curve[None], width=width, series=f"limit, {name}")
+        ax.plot(seen, task.y, "o", color=pl.INK, ms=5, zorder=5)
+        ax.set_xticks([-np.pi, 0, np.pi], ["−π", "0", "π"])
+        ax.set_xlabel("angle γ")
+        ax.set_ylim(-1.0, 1.0)
+    axes[0].set_ylabel("f after training")
+    near, far = _means(distances), _means(control)
+    _line(axes[2], widths, near, label="Θ")
+    _line(axes[2], widths, far, label="control: Σ", is_control=True)
+    pl.slope_note(axes[2], slope, (widths[0], near[0].value), side="below")
+    pl.log_ticks(axes[2], "x", widths)
+    pl.log_ticks(axes[2], "y")
+    axes[2].set_xlabel("width n (units)")
+    axes[2].set_ylabel("largest |network − descent|")
+    axes[2].legend(loc="best")
+    distances_frame = pd.concat(
+        [_frame(widths, near, series="distance to descent of Θ"), _frame(widths, far, series="control: descent of Σ")]
+    )
+    return fig, pd.concat([pd.DataFrame(rows), distances_frame])
+
+
+def component_decay(runs: dict[int, dict[str, co.Descent]], rates: co.Rates, towards: co.Directions) -> Drawn:
+    """F5: rates against eigenvalues, error along the second component, stray error."""
+    widths, second = sorted(runs), float(towards.pick("2").rates[0])
+    fig, (left, middle, right) = pl.wide(3, ["Decay rates", "Error along component 2", "Stray error"], share=False)
+    frames = []
+    ends = np.array([towards.rates.min() / 2, towards.rates.max() * 2])
+    pl.theory(left, ends, ends)
+    for names, mark, series in ((towards.principal, pl.experiment, "components"), (towards.random, pl.control, "random directions")):
+        at = [towards.names.index(name) for name in names]
+        found = [statistics.mean(rates.steady[:, i] * towards.rates[i]) for i in at]
+        mark(left, towards.rates[at], *_bars(found), label=series)
+        frames.append(_frame(towards.rates[at], found, x_name="eigenvalue", panel="rates", series=series))
+    pl.log_ticks(left, "both")
+    left.set_xlabel("predicted rate")
+    left.set_ylabel("fitted rate")
+    left.legend(loc="upper left")
+    colours = pl.family(len(widths))
+    random = towards.random[0]
+    for width, colour in zip(widths, colours, strict=True):
+        run = runs[width]["2"]
+        for ax, values, panel in ((middle, run.along, "along"), (right, run.off, "stray")):
+            means = _means(values)
+            pl.experiment(ax, run.times, *_bars(means), color=colour, kind="band", label=f"n = {width}")
+            frames.append(_frame(run.times, means, x_name="time", panel=panel, series=f"n = {width}"))
+    run = runs[widths[-1]]["2"]
+    smooth = np.linspace(0.0, run.times[-1], 200)
+    pl.theory(middle, smooth, co.AMPLITUDE * np.exp(-second * smooth), label="n = ∞")
+    frames.append(pd.DataFrame({"time": smooth, "value": co.AMPLITUDE * np.exp(-second * smooth), "panel": "along", "series": "limit"}))
+    stray = _means(runs[widths[-1]][random].off)
+    times = runs[widths[-1]][random].times
+    inside = times <= run.times[-1] * 1.001
+    pl.control(right, times[inside], *(b[inside] for b in _bars(stray)), kind="band", label="random direction")
+    frames.append(_frame(times, stray, x_name="time", panel="stray", series=f"control: random direction, n = {widths[-1]}"))
+    for ax in (middle, right):
+        ax.set_xlabel("time t = steps × rate")
+        ax.set_ylim(bottom=0.0)
+        ax.legend(loc="best")
+    middle.set_ylabel("‖g‖")
+    right.set_ylabel("‖h‖")
+    return fig, pd.concat(frames)
+
+
+def eigenvalues_and_stopping(
+    eigenvalues: dict[int, np.ndarray], reported: bool, times: np.ndarray, noisy: np.ndarray, clean: np.ndarray
+) -> Drawn:
+    """F6: first eigenvalues by depth, and test error against stopping time."""
+    fig, (left, right) = pl.wide(2, ["First three eigenvalues", "Test error of kernel descent"], share=False)
+    frames = []
+    depths = sorted(eigenvalues)
+    for i in range(3):
+        found = [statistics.mean(eigenvalues[depth][:, i]) for depth in depths]
+        spread = [eigenvalues[depth][:, i].std(ddof=1) for depth in depths]
+        values = np.array([e.value for e in found])
+        pl.experiment(left, depths, values, values - 2 * np.array(spread), values + 2 * np.array(spread), color=pl.GROUPS[i], marker=pl.MARKERS[i])
+        pl.direct_label(left, depths[0], values[0], f"λ{'₁₂₃'[i]}", color=pl.GROUPS[i], side="left")
+        if reported:
+            pl.reported(left, co.PAPER_EIGENVALUES[i], f"paper {co.PAPER_EIGENVALUES[i]:g}")
+        frames.append(_frame(depths, found, x_name="depth", panel="eigenvalues", series=f"eigenvalue {i + 1}"))
+    left.set_yscale("log")
+    pl.log_ticks(left, "y")
+    left.set_xticks(depths)
+    left.set_xlim(depths[0] - 0.6, depths[-1] + 0.4)
+    left.set_xlabel("depth L (weight layers)")
+    left.set_ylabel("eigenvalue of Θ/N")
+    inside = (times > 0) & np.isfinite(times)
+    for curves, label, mark in ((noisy, "wrong labels", pl.experiment), (clean, "clean labels (control)", pl.control)):
+        means = _means(curves)
+        mark(right, times[inside], *(b[inside] for b in _bars(means)), kind="band", label=label)
+        frames.append(_frame(times, means, x_name="time", panel="test error", series=label))
+    best = int(np.argmin(noisy.mean(axis=0)))
+    right.plot(times[best], noisy.mean(axis=0)[best], "v", color=pl.EXPERIMENT, ms=8, zorder=5)
+    pl.direct_label(right, times[best], noisy.mean(axis=0)[best], "stop here", color=pl.EXPERIMENT, side="below")
+    pl.log_ticks(right, "x")
+    right.set_xlabel("time t")
+    right.set_ylabel("mean squared test error")
+    right.legend(loc="best")
+    return fig, pd.concat(frames)
+
+
+def legendre(table: pd.DataFrame) -> Drawn:
+    """F7: coefficients of the kernel in Legendre polynomials, with one hidden layer."""
+    fig, ax = pl.single("Legendre coefficients of the limiting kernel")
+    shown = table[(table.depth == table.depth.min()) & table.activation.isin(["ReLU", "erf", "z", "z + z²"])]
+    styles = {"ReLU": (pl.GROUPS[0], "o"), "erf": (pl.GROUPS[3], "s"), "z": (pl.CONTROL, "X"), "z + z²": (pl.CONTROL, "P")}
+    for name, part in shown.groupby("activation", sort=False):
+        colour, marker = styles[str(name)]
+        size = np.maximum(np.abs(part.coefficient), 1e-44)
+        pl.experiment(ax, part.degree, size, color=colour, marker=marker, linestyle="-", linewidth=0.8, label=str(name))
+    pl.log_ticks(ax, "y")
+    ax.set_xlabel("degree k")
+    ax.set_ylabel("size of coefficient")
+    pl.label_lines(ax)
+    return fig, shown.drop(columns="polynomial")
+
+
+def _closed(gamma: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Curves over the circle, with the first point once more at its end; curves as columns."""
+    values = np.atleast_2d(curves).T
+    return np.append(gamma, gamma[0] + 2 * np.pi), np.vstack([values, values[:1]])
+
+
+def _long(gamma: np.ndarray, curves: np.ndarray, **labels: object) -> list[dict[str, object]]:
+    return [
+        {"angle": float(a), "network": i, "value": float(v), **labels}
+        for i, curve in enumerate(curves)
+        for a, v in zip(gamma, curve, strict=True)
+    ]
+
+
+def _means(table: Float[np.ndarray, "seeds k"]) -> list[Estimate]:
+    """Mean of each column with its t interval."""
+    return [statistics.mean(column) for column in np.asarray(table).T]
+
+
+def _bars(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return (
+        np.array([e.value for e in estimates]),
+        np.array([e.low for e in estimates]),
+        np.array([e.high for e in estimates]),
+    )
+
+
+def _line(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, is_control: bool = False, **style: object) -> None:
+    mark = pl.control if is_control else pl.experiment
+    mark(ax, x, *_bars(estimates), **{"linestyle": "-", "linewidth": 1.0, **style})  # type: ignore[arg-type]
+
+
+def _frame(x: Sequence[float], estimates: Sequence[Estimate], *, x_name: str = "width", **labels: object) -> pd.DataFrame:
+    value, low, high = _bars(estimates)
+    return pd.DataFrame({x_name: np.asarray(x), "value": value, "low": low, "high": high, "n": estimates[0].n, **labels})
