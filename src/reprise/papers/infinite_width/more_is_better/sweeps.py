@@ -25,7 +25,8 @@ class NoiseSweep(NamedTuple):
     """Errors of every trial for every set of labels and every ridge.
 
     ``test`` and ``train`` have noise in all labels, one set a noise level. The controls: ``test_only`` has noise in the
-    test labels alone (trained on clean labels, ``train_clean``); ``permuted`` has one set, labels without signal.
+    test labels alone (trained on clean labels, ``train_clean``), and rows stay as long as they are, since shorter rows
+    would be another target; ``permuted`` has one set, labels without signal.
     """
 
     test: Float[np.ndarray, "t s r"]
@@ -71,13 +72,14 @@ def _noise_trial(
     ridgeless = basis @ (u.T @ clean[0] / jnp.maximum(values, 1e-12 * values[-1])[:, None])
     base = jnp.mean(jnp.sum((ridgeless - clean[1]) ** 2, axis=1))
 
-    def disturb(y: Array, draw: Array) -> Array:
-        noisy = y + jnp.sqrt(noise_levels * base / outputs)[:, None, None] * draw
-        return noisy / jnp.linalg.norm(noisy, axis=2, keepdims=True) if renormalise else noisy
+    def unit(rows: Array) -> Array:
+        return rows / jnp.linalg.norm(rows, axis=2, keepdims=True) if renormalise else rows
 
-    noisy, noisy_test = (disturb(y, draw) for y, draw in zip(clean, draws, strict=True))
+    spread = jnp.sqrt(noise_levels * base / outputs)[:, None, None]
+    added = [y + spread * draw for y, draw in zip(clean, draws, strict=True)]
+    noisy, noisy_test = (unit(rows) for rows in added)
     labels = jnp.concatenate([noisy, jnp.broadcast_to(clean[0], noisy.shape), permuted[0][None]])
-    targets = jnp.concatenate([noisy_test, noisy_test, permuted[1][None]])
+    targets = jnp.concatenate([noisy_test, added[1], permuted[1][None]])
 
     projected, target = u.T @ _apart(labels), _apart(targets)
     by_set = functools.partial(jnp.reshape, shape=(-1, len(labels), outputs))
