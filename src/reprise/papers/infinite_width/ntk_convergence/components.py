@@ -125,6 +125,11 @@ def directions(kernel: Float[np.ndarray, "n n"], components: Sequence[int], *, s
     )
 
 
+def group(net: Net, width: int, count: int) -> int:
+    """How many networks to train at once on digits."""
+    return finite.group_size(count, width, net.depth, memory=2.4e7)
+
+
 class Budget(NamedTuple):
     r"""How long and how fast to train: `steps` steps of the rate that covers `decays` predicted decay times, if allowed.
 
@@ -170,7 +175,7 @@ def descend(
         off = np.sqrt(np.clip(np.mean(error**2, axis=-1) - along**2, 0.0, None))
         return along, off, frozen @ function / n, rayleigh(before.ntk, function[:, None])[:, 0]
 
-    at_once = finite.group_size(len(keys), width, net.depth, memory=2.4e7)
+    at_once = group(net, width, len(keys))
     along, off, frozen, start = finite.in_groups(one_group, keys, at_once, f"{width} units along components")
     return Descent(rate * stops, stops, rate, along, off, frozen, start)
 
@@ -227,7 +232,8 @@ def descents_across(
         width, count = item
         some = towards if width == max(widths) else towards.pick("2", towards.random[0])
         runs = descents(net, width, count, x, some, budget, seed=seed)
-        return runs, start_rates(net, width, untrained, x, towards, seed=seed)
+        at_once = group(net, width, count)
+        return runs, start_rates(net, width, untrained, x, towards, at_once=at_once, seed=seed)
 
     found = finite.across(at, list(zip(widths, counts, strict=True)))
     return {n: runs for n, (runs, _) in zip(widths, found, strict=True)}, {
@@ -236,14 +242,14 @@ def descents_across(
 
 
 def start_rates(
-    net: Net, width: int, count: int, x: Float[np.ndarray, "n d"], towards: Directions, *, seed: int
+    net: Net, width: int, count: int, x: Float[np.ndarray, "n d"], towards: Directions, *, at_once: int, seed: int
 ) -> Float[np.ndarray, "seeds c"]:
     """Rayleigh quotients of the kernels of further, untrained networks, one column a direction."""
     keys = finite.keys(seed, f"untrained {width}", count)
     found: np.ndarray = finite.in_groups(
         lambda group: rayleigh(finite.look(finite.draw(net, width, group), x).ntk, towards.functions),
         keys,
-        finite.group_size(len(keys), width, net.depth, memory=2.4e7),
+        at_once,
         f"{width} units, untrained",
     )
     return found
@@ -328,11 +334,20 @@ def head_start(
 
 
 def first_eigenvalues(
-    batches: Sequence[Float[np.ndarray, "n d"]], *, depth: int, bias: float, count: int = 3, centred: bool = False
-) -> Float[np.ndarray, "batches count"]:
-    r"""Largest eigenvalues of $\Theta^{(L)}_\infty(X,X)/N$ on each batch."""
-    kernels = (theory.limit_kernels(x, depth=depth, bias=bias)[1] for x in batches)
-    return np.stack([principal_components(k, centred=centred).values[:count] for k in kernels])
+    batches: Sequence[Float[np.ndarray, "n d"]],
+    depths: Sequence[int],
+    *,
+    bias: float,
+    count: int = 3,
+    centred: bool = False,
+) -> dict[int, Float[np.ndarray, "batches count"]]:
+    r"""Largest eigenvalues of $\Theta^{(L)}_\infty(X,X)/N$ on each batch, by depth."""
+    rows: dict[int, list[np.ndarray]] = {depth: [] for depth in depths}
+    for x in batches:
+        kernels = theory.relu_kernels(x @ x.T / x.shape[1], deepest=max(depths), bias=bias)
+        for depth in depths:
+            rows[depth].append(principal_components(kernels[depth], centred=centred).values[:count])
+    return {depth: np.stack(found) for depth, found in rows.items()}
 
 
 PAPER_EIGENVALUES = (0.0457, 0.00108, 0.00078)
@@ -346,10 +361,10 @@ def reading(
     comparable: bool,
 ) -> str:
     """Markdown: eigenvalues by depth, the paper's beside them in units of the spread over batches, the gap at beta = 1."""
+    wide = first_eigenvalues(batches, sorted(spectra), bias=1.0)
     lines = ["| depth | λ₁ | λ₂ | λ₃ | λ₁/λ₂ | λ₁/λ₂ with β = 1, in units of that |", "|---|---|---|---|---|---|"]
     for depth, values in sorted(spectra.items()):
-        wide = first_eigenvalues(batches, depth=depth, bias=1.0)
-        gap, wide_gap = (v[:, 0] / v[:, 1] for v in (values, wide))
+        gap, wide_gap = (v[:, 0] / v[:, 1] for v in (values, wide[depth]))
         cells = []
         for i in range(3):
             mean, spread = values[:, i].mean(), values[:, i].std(ddof=1)

@@ -29,11 +29,13 @@ def kernel_curves(drifts: Sequence[Drift], widths: Sequence[int], limit: Float[n
     fig, axes = pl.wide(2, [f"{n} units a layer" for n in (widths[0], widths[-1])])
     rows = []
     for ax, width, drift in zip(axes, (widths[0], widths[-1]), (drifts[0], drifts[-1]), strict=True):
-        for when, look, colour in (("after training", drift.after, pl.EXPERIMENT), ("before", drift.before, pl.family(3)[0])):
-            curves = look.ntk[:SHOWN, origin]
-            ax.plot(*_closed(gamma, curves), color=colour, lw=0.8, alpha=0.8)
-            ax.plot([], [], color=colour, label=when)
+        light, dark = pl.family(4)[0], pl.family(4)[2]
+        for when, look, colour in (("before training", drift.before, light), ("after training", drift.after, dark)):
+            curves, mean = look.ntk[:SHOWN, origin], look.ntk[:, origin].mean(axis=0)
+            ax.plot(*_closed(gamma, curves), color=colour, lw=0.7, alpha=0.55)
+            ax.plot(*_closed(gamma, mean), color=colour, lw=2.4, label=f"{when}, mean")
             rows += _long(gamma, curves, width=width, time=when)
+            rows += _long(gamma, mean[None], width=width, time=f"{when}, mean of {len(look.ntk)}")
         pl.theory(ax, *_closed(gamma, limit[origin]), label="infinite width", linewidth=2.0)
         rows += _long(gamma, limit[None, origin], width=0, time="limit")
         ax.set_xlabel("angle γ")
@@ -51,17 +53,17 @@ def start_errors(
 ) -> Drawn:  # fmt: skip
     """F2: error of the kernel, and excess kurtosis of the outputs, against width."""
     fig, (left, right) = pl.wide(2, ["Error of the kernel", "Excess kurtosis of the outputs"], share=False)
-    right_errors = _means(ini.error_table(looks, limit))
+    errors = _means(ini.error_table(looks, limit))
     wrong_errors = _means(ini.error_table(looks, wrong))
-    _line(left, widths, right_errors, label="error against the limit")
+    _line(left, widths, errors, label="error against the limit")
     _line(left, widths, wrong_errors, label="against one layer more", is_control=True)
-    pl.slope_note(left, slope, (widths[len(widths) // 2], right_errors[len(widths) // 2].value), side="below")
+    pl.slope_note(left, slope, (widths[len(widths) // 2], errors[len(widths) // 2].value), color=pl.EXPERIMENT, side="right")
     measured = [ini.kurtoses(look) for look in looks]
     flat = [ini.kurtoses(look) for look in narrow]
     pl.theory(right, widths, predicted, label="exact prediction")
     _line(right, widths, measured, label="measured", linestyle="none")
     _line(right, narrow_widths, flat, label=f"last layer {last} units", is_control=True)
-    pl.slope_note(right, kurtosis_slope, (widths[0], measured[0].value), side="below")
+    pl.slope_note(right, kurtosis_slope, (widths[1], measured[1].value), color=pl.EXPERIMENT, side="left")
     for ax, unit in ((left, "relative Frobenius error"), (right, "excess kurtosis")):
         pl.log_ticks(ax, "x", widths)
         pl.log_ticks(ax, "y")
@@ -70,7 +72,7 @@ def start_errors(
         ax.legend(loc="lower left")
     data = pd.concat(
         [
-            _frame(widths, right_errors, panel="error", series="against the limit"),
+            _frame(widths, errors, panel="error", series="against the limit"),
             _frame(widths, wrong_errors, panel="error", series="control: one layer more"),
             _frame(widths, measured, panel="kurtosis", series="measured"),
             _frame(narrow_widths, flat, panel="kurtosis", series=f"control: last layer {last} units"),
@@ -91,7 +93,7 @@ def kernel_drift(
         means, against = _means(table), _means(controls[name])
         _line(left, widths, means, label=name, color=colour, marker=marker)
         _line(left, widths, against, label=f"{name}, mean-field", is_control=True, linestyle=(0, (1, 1)) if name != "ReLU" else "-")
-        pl.slope_note(left, slopes[name], (widths[-1], means[-1].value), color=colour, side="below" if name == "erf" else "above")
+        pl.slope_note(left, slopes[name], (widths[-1], means[-1].value), color=colour, name=f"{name}: slope", side="left")
         frames += [
             _frame(widths, means, panel="kernel", series=name),
             _frame(widths, against, panel="kernel", series=f"control: {name}, mean-field"),
@@ -116,7 +118,7 @@ def trained_functions(
     """F4: trained functions with percentiles of the limit, and the distance to kernel descent against width."""
     n, p = task.y.size, len(task.grid)
     gamma, seen = theory.angle_grid(p), np.arctan2(task.x[:, 1], task.x[:, 0])
-    fig, axes = pl.wide(3, [f"{widths[0]} units", f"{widths[-1]} units", "Distance to kernel descent"], share=False)
+    fig, axes = pl.wide(3, [f"{widths[0]} units", f"{widths[-1]} units", "Distance to descent"], share=False)
     rows = []
     for ax, width, path in zip(axes, (widths[0], widths[-1]), (paths[0], paths[-1]), strict=False):
         curves = path.f[:SHOWN, -1, n:]
@@ -129,7 +131,7 @@ def trained_functions(
         ax.plot(seen, task.y, "o", color=pl.INK, ms=5, zorder=5)
         ax.set_xticks([-np.pi, 0, np.pi], ["−π", "0", "π"])
         ax.set_xlabel("angle γ")
-        ax.set_ylim(-1.0, 1.0)
+        ax.set_ylim(-0.8, 0.6)
     axes[0].set_ylabel("f after training")
     near, far = _means(distances), _means(control)
     _line(axes[2], widths, near, label="Θ")
@@ -147,44 +149,52 @@ def trained_functions(
 
 
 def component_decay(runs: dict[int, dict[str, co.Descent]], rates: co.Rates, towards: co.Directions) -> Drawn:
-    """F5: rates against eigenvalues, error along the second component, stray error."""
+    """F5: rates against eigenvalues, error along the second component, stray error over time and width."""
     widths, second = sorted(runs), float(towards.pick("2").rates[0])
-    fig, (left, middle, right) = pl.wide(3, ["Decay rates", "Error along component 2", "Stray error"], share=False)
+    titles = ["Decay rates", "Error along component 2", "Stray error along component 2", "Largest stray error"]
+    fig, axes = pl.wide(2, titles, share=False, nrows=2)
+    left, middle, right, widthwise = axes.flat
     frames = []
     ends = np.array([towards.rates.min() / 2, towards.rates.max() * 2])
     pl.theory(left, ends, ends)
-    for names, mark, series in ((towards.principal, pl.experiment, "components"), (towards.random, pl.control, "random directions")):
+    for names, mark, series in (
+        (towards.principal, pl.experiment, "principal components"),
+        (towards.random, pl.control, "random directions"),
+    ):
         at = [towards.names.index(name) for name in names]
         found = [statistics.mean(rates.steady[:, i] * towards.rates[i]) for i in at]
         mark(left, towards.rates[at], *_bars(found), label=series)
         frames.append(_frame(towards.rates[at], found, x_name="eigenvalue", panel="rates", series=series))
     pl.log_ticks(left, "both")
+    left.set_ylim(bottom=ends[0] / 4)
     left.set_xlabel("predicted rate")
     left.set_ylabel("fitted rate")
     left.legend(loc="upper left")
-    colours = pl.family(len(widths))
-    random = towards.random[0]
-    for width, colour in zip(widths, colours, strict=True):
+    for width, colour in zip(widths, pl.family(len(widths)), strict=True):
         run = runs[width]["2"]
         for ax, values, panel in ((middle, run.along, "along"), (right, run.off, "stray")):
             means = _means(values)
             pl.experiment(ax, run.times, *_bars(means), color=colour, kind="band", label=f"n = {width}")
             frames.append(_frame(run.times, means, x_name="time", panel=panel, series=f"n = {width}"))
-    run = runs[widths[-1]]["2"]
-    smooth = np.linspace(0.0, run.times[-1], 200)
-    pl.theory(middle, smooth, co.AMPLITUDE * np.exp(-second * smooth), label="n = ∞")
-    frames.append(pd.DataFrame({"time": smooth, "value": co.AMPLITUDE * np.exp(-second * smooth), "panel": "along", "series": "limit"}))
-    stray = _means(runs[widths[-1]][random].off)
-    times = runs[widths[-1]][random].times
-    inside = times <= run.times[-1] * 1.001
-    pl.control(right, times[inside], *(b[inside] for b in _bars(stray)), kind="band", label="random direction")
-    frames.append(_frame(times, stray, x_name="time", panel="stray", series=f"control: random direction, n = {widths[-1]}"))
-    for ax in (middle, right):
+    smooth = np.linspace(0.0, runs[widths[-1]]["2"].times[-1], 200)
+    limit = co.AMPLITUDE * np.exp(-second * smooth)
+    pl.theory(middle, smooth, limit, label="n = ∞")
+    frames.append(pd.DataFrame({"time": smooth, "value": limit, "panel": "along", "series": "limit"}))
+    for ax, name in ((middle, "‖g‖ (root mean square)"), (right, "‖h‖ (root mean square)")):
         ax.set_xlabel("time t = steps × rate")
+        ax.set_ylabel(name)
         ax.set_ylim(bottom=0.0)
         ax.legend(loc="best")
-    middle.set_ylabel("‖g‖")
-    right.set_ylabel("‖h‖")
+    for name, is_control in (("2", False), (towards.random[0], True)):
+        found = [statistics.mean(runs[n][name].off.max(axis=1)) for n in widths]
+        series = "control: random direction" if is_control else "component 2"
+        _line(widthwise, widths, found, is_control=is_control, label=series)
+        frames.append(_frame(widths, found, panel="largest stray", series=series))
+    pl.log_ticks(widthwise, "x", widths)
+    pl.log_ticks(widthwise, "y")
+    widthwise.set_xlabel("width n (units)")
+    widthwise.set_ylabel("largest ‖h‖")
+    widthwise.legend(loc="best")
     return fig, pd.concat(frames)
 
 

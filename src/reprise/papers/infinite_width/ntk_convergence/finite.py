@@ -61,7 +61,7 @@ def draw(
 
     shapes, structure = jax.tree.flatten(eqx.filter_eval_shape(make, keys[0]))
     models = jax.tree.unflatten(structure, _normals(keys, [leaf.shape for leaf in shapes]))
-    return models if parametrisation == "ntk" else _scaled(models)
+    return _scaled(models) if parametrisation == "standard" else models
 
 
 def _scaled(models: MLP) -> MLP:

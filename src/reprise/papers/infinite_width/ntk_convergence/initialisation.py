@@ -82,10 +82,10 @@ def kurtosis_slope(looks: Sequence[Look], widths: Sequence[int]) -> Estimate:
     def slope(rows: np.ndarray, axis: int) -> np.ndarray:
         return np.log(excess_kurtosis(rows, axis=axis).mean(axis=-1)) @ weights
 
-    return statistics.bootstrap(variances, slope)
+    return statistics.bootstrap(variances, slope, n_boot=1000)
 
 
 def kurtoses(look: Look) -> Estimate:
     """Excess kurtosis of the outputs of one width, averaged over the points, bootstrap over seeds."""
     variances = np.einsum("spp->sp", look.covariance)
-    return statistics.bootstrap(variances, lambda rows, axis: excess_kurtosis(rows, axis=axis).mean(axis=-1))
+    return statistics.bootstrap(variances, lambda rows, axis: excess_kurtosis(rows, axis=axis).mean(axis=-1), n_boot=400)

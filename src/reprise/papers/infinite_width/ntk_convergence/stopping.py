@@ -67,7 +67,7 @@ def error_curves(
     curves = []
     for i, (x, labels) in enumerate(zip(data.batches, data.labels, strict=True)):
         n = len(x)
-        kernel = theory.limit_kernels(np.concatenate([x, data.x_test]), depth=depth, bias=bias)[1]
+        kernel = theory.relu_ntk(np.concatenate([x, data.x_test]), depth=depth, bias=bias)
         wrong = flipped(labels, noise, seed=seed * len(data.batches) + i)
         curves.append(clean_errors(kernel[:n, :n], kernel[n:, :n], wrong, data.y_test, TIMES))
     return np.stack(curves)

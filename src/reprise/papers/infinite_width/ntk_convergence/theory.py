@@ -61,6 +61,38 @@ def limit_kernels(
     return np.asarray(both.nngp), np.asarray(both.ntk)
 
 
+def relu_kernels(
+    gram: Float[np.ndarray, "n n"], *, deepest: int, bias: float
+) -> dict[int, Float[np.ndarray, "n n"]]:
+    r"""$\Theta^{(L)}_\infty$ of ReLU networks for all $L\le$ `deepest` in one pass, from $XX^\top/n_0$.
+
+    The recursion of Theorem 1 in NumPy, independent of `reprise.kernels`:
+    $E[\sigma\sigma]=\frac{\sqrt{pq}}{2\pi}(\sqrt{1-c^2}+c(\pi-\arccos c))$ and $E[\dot\sigma\dot\sigma]=\frac{\pi-\arccos c}{2\pi}$.
+
+    >>> x = circle([0.0, np.pi])
+    >>> relu_kernels(x @ x.T / 2, deepest=4, bias=0.1)[4][0].round(10)
+    array([0.2825    , 0.06435377])
+    """
+    sigma = gram + bias**2
+    theta = sigma
+    found = {1: theta}
+    for depth in range(2, deepest + 1):
+        root = np.sqrt(np.diag(sigma))
+        size = np.outer(root, root)
+        cosine = np.clip(sigma / size, -1.0, 1.0)
+        np.fill_diagonal(cosine, 1.0)
+        rest = np.pi - np.arccos(cosine)
+        sigma = size * (np.sqrt((1.0 - cosine) * (1.0 + cosine)) + cosine * rest) / (2 * np.pi) + bias**2
+        theta = theta * rest / (2 * np.pi) + sigma
+        found[depth] = theta
+    return found
+
+
+def relu_ntk(x: Float[np.ndarray, "n d"], *, depth: int, bias: float) -> Float[np.ndarray, "n n"]:
+    r"""$\Theta^{(L)}_\infty$ of the ReLU network between the rows of x; see `relu_kernels`."""
+    return relu_kernels(x @ x.T / x.shape[1], deepest=depth, bias=bias)[depth]
+
+
 def wrong_recursion(x: Float[np.ndarray, "n d"], *, depth: int, bias: float) -> Float[np.ndarray, "n n"]:
     r"""The recursion of Theorem 1 for the ReLU with $\Sigma$ put where $\dot\Sigma$ belongs: a control.
 
