@@ -234,3 +234,19 @@ def test_a_failed_installation_never_counts_as_done(tmp_path):
     assert done.returncode == 1
     assert "installing requirements.lock failed" in done.stderr
     assert not (tmp_path / ".venv" / "reprise.lock").exists()
+
+
+def test_make_help_names_every_target():
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert targets is not None
+    shown = subprocess.run(["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout
+    for target in set(targets[1].split()) - {"help"}:
+        assert re.search(rf"^make {target} ", shown, flags=re.MULTILINE), target
+
+
+def test_continuous_integration_runs_what_the_readme_says():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.rstrip().endswith("make test")
+    assert "make book\nmake test\n" in (ROOT / "README.md").read_text()
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == PYTHONS
