@@ -55,6 +55,16 @@ CHECKS: dict[str, Check] = {
 }
 
 
+CITATION = {
+    "cff-version": "1.2.0",
+    "title": "Reprise",
+    "authors": [{"name": "The Reprise contributors"}],
+    "version": "0.1.0",
+    "date-released": "2026-11-23",
+    "url": "https://example.org/reprise",
+}
+
+
 def claim(number: int, keys: list[str], verdict: str, profile: str = "quick") -> dict[str, Any]:
     """One claim of a card, and beside it what the record says of it."""
     return {"number": number, "keys": keys, "verdict": verdict, "profile": profile}
@@ -99,6 +109,7 @@ def write(root: Path) -> Path:
     """Lay the compendium out under ``root``: the real written pages, invented papers."""
     shutil.copytree(REPOSITORY / "book", root / "book", ignore=shutil.ignore_patterns("records", "papers", "generated"))
     shutil.copy(REPOSITORY / "_config.yml", root)
+    (root / "CITATION.cff").write_text(yaml.safe_dump(CITATION))
     for slug, paper in PAPERS.items():
         card = card_of(slug, paper)
         folder = root / "notebooks" / paper["topic"]

@@ -71,7 +71,11 @@ def _module(path: Path) -> str:
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     public = list(_public(tree))
-    blocks = [f"## `{name}`", f"```{{py:module}} {name}\n```", page_docstrings.convert(ast.get_docstring(tree) or "")]
+    blocks = [
+        f"## `{name.removeprefix('reprise.')}`",
+        f"```{{py:module}} {name}\n```",
+        page_docstrings.convert(ast.get_docstring(tree) or ""),
+    ]
     if len(public) > 1:
         rows = [f"[`{node.name}`](#{name}.{node.name})\n: {_first_line(node)}\n" for node in public]
         blocks.append("\n".join(rows))

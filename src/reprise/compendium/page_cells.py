@@ -108,10 +108,15 @@ def figure_cell(figure: Figure, paper: Paper) -> NotebookNode:
     )
     alt = " ".join(figure.alt.replace("$", "").split())
     caption = " ".join(figure.caption.split())
+    options = [
+        f":name: {anchor}",
+        f":alt: {alt}",
+        f":target: {link(paper.document, f'figures/{paper.slug}/{figure.id}.svg')}",
+        f":figclass: reprise-figure{' wide' if page_images.is_wide(paper, figure) else ''}",
+    ]
     return markdown(
-        f"::::::::{{figure}} /{page_images.source(paper, figure)}\n:name: {anchor}\n:alt: {alt}\n"
-        f":figclass: reprise-figure\n\n**Figure {figure.id[1:]}. {figure.title.rstrip('.')}.** {caption}\n\n"
-        f"{raw(downloads)}::::::::\n"
+        f"::::::::{{figure}} /{page_images.source(paper, figure)}\n" + "\n".join(options) + "\n\n"
+        f"**Figure {figure.id[1:]}. {figure.title.rstrip('.')}.** {caption}\n\n{raw(downloads)}::::::::\n"
     )
 
 

@@ -28,7 +28,7 @@ def figure(book: Compendium) -> str:
 
 def _wide(book: Compendium, described: str) -> str:
     """Topics as rows, verdicts as columns, each cell filled with its claims' signs."""
-    left, width = 200.0, 860.0
+    left, width = 150.0, 760.0
     column = (width - left) / len(Verdict)
     each_row = max(1, int((column - _PAD) // _GAP))
     parts, y = [], _TOP

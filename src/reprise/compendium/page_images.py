@@ -9,6 +9,7 @@ from reprise.compendium.cards import Figure
 from reprise.compendium.page_model import BookError, Paper
 
 _LARGE_SVG = 600_000
+_WIDE = 1.8
 
 
 def shown(paper: Paper, figure: Figure) -> Path:
@@ -31,3 +32,10 @@ def size(svg: Path) -> tuple[int, int]:
         return round(float(box[2]) * 4 / 3), round(float(box[3]) * 4 / 3)
     except (ET.ParseError, IndexError, ValueError) as error:
         raise BookError(f"{svg} is no SVG with a view box: {error}") from None
+
+
+def is_wide(paper: Paper, figure: Figure) -> bool:
+    """Whether a figure is so wide that a phone should let it scroll in its frame."""
+    assert paper.record is not None
+    width, height = size(paper.record.figure(figure.id, "svg"))
+    return width > _WIDE * height

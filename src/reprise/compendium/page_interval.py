@@ -13,6 +13,7 @@ from reprise.estimate import Estimate, as_tuple
 _WIDTH, _HEIGHT, _MARGIN = 280, 46, 12
 _ROWS = {"measured": 15.0, "control": 31.0}
 _LOG_RATIO = 30.0
+_SQUEEZED = 0.05
 
 
 def strip(criterion: Criterion, measured: Estimate | None, control: Estimate | None) -> Markup:
@@ -32,7 +33,7 @@ def _ranges(criterion: Criterion, measured: Estimate, control: Estimate) -> Iter
     lowest, highest = criterion.range()
     ends = [x for x in (lowest, highest) if math.isfinite(x)]
     values = [x for e in (measured, control) for x in (*as_tuple(e.low), *as_tuple(e.value), *as_tuple(e.high))]
-    place = _scale([*ends, *values])
+    place = _scale([*ends, *values], around=_nearest_edge(ends, as_tuple(measured.value)[0]))
     left = place(lowest) if math.isfinite(lowest) else 0.0
     right = place(highest) if math.isfinite(highest) else float(_WIDTH)
     yield f'<rect class="accepted" x="{left:.1f}" y="3" width="{max(right - left, 2):.1f}" height="{_HEIGHT - 8}"/>'
@@ -71,10 +72,27 @@ def _mark(kind: str, x: float, y: float) -> str:
     return f'<path class="control mark" d="M{x - 3.2:.1f} {y - 3.2:.1f}l6.4 6.4m0-6.4l-6.4 6.4"/>'
 
 
-def _scale(values: list[float], length: float = _WIDTH) -> Callable[[float], float]:
-    """Where a value lies; logarithmic where all are positive and span more than a factor of thirty."""
-    log = min(values) > 0 and max(values) / min(values) > _LOG_RATIO
-    move: Callable[[float], float] = math.log if log else float
+def _nearest_edge(ends: list[float], measured: float) -> tuple[float, float]:
+    """The edge of the accepted range that the measured value is nearest to, and how near it is."""
+    edge = min(ends, key=lambda end: abs(end - measured))
+    return edge, abs(edge - measured)
+
+
+def _scale(
+    values: list[float], length: float = _WIDTH, around: tuple[float, float] | None = None
+) -> Callable[[float], float]:
+    """Where a value lies on the drawing.
+
+    Logarithmic where all values are positive and span more than a factor of thirty. Otherwise, where a far value would
+    squeeze the distance between measurement and edge, distances from that edge are drawn on a logarithmic scale.
+    """
+    span = max(values) - min(values)
+    move: Callable[[float], float] = float
+    if min(values) > 0 and max(values) / min(values) > _LOG_RATIO:
+        move = math.log
+    elif around is not None and 0 < around[1] < _SQUEEZED * span:
+        edge, distance = around
+        move = lambda value: math.asinh(2 * (value - edge) / distance)  # noqa: E731 (three short forms of one thing)
     low, high = move(min(values)), move(max(values))
     margin = min(_MARGIN, length / 8)
     if high == low:

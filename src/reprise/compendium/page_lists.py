@@ -20,7 +20,7 @@ from reprise.compendium.verdicts import Verdict
 def topic(name: str, papers: list[Paper], book: Compendium) -> str:
     """The page of a part: what was written about it in ``book/parts``, then its papers with their verdicts."""
     written = book.book / "parts" / f"{name}.md"
-    opening = written.read_text(encoding="utf-8") if written.is_file() else f"# {TOPIC_TITLES[name]}\n"
+    opening = written.read_text(encoding="utf-8") if written.is_file() else f"# {TOPIC_TITLES[name]} at a glance\n"
     document = f"book/papers/{name}"
     cards = [(p, link(document, p.document + ".html"), text.finding(p.card, p.record)) for p in papers]
     return f"{opening.rstrip()}\n\n{raw(render('topic.html', cards=cards))}"
@@ -52,7 +52,7 @@ def paths(book: Compendium) -> str:
                 found.append((entry["title"], entry["about"], there))
     except (KeyError, TypeError, yaml.YAMLError) as error:
         raise BookError(f"{file}: {type(error).__name__}: {error}") from None
-    return render("paths.html", paths=found) if found else ""
+    return f"## Ways through the book\n\n{raw(render('paths.html', paths=found))}" if found else ""
 
 
 def gallery(book: Compendium) -> str:

@@ -37,7 +37,7 @@ def _page(paper: Paper, book: Compendium) -> NotebookNode:
     heading, _, remainder = title.source.strip().partition("\n")
     cells = [
         page_cells.markdown(heading),
-        page_cells.markdown(raw(_header(paper))),
+        page_cells.markdown(raw(_header(paper, heading.removeprefix("# ").strip()))),
         page_cells.markdown(raw(_boxes(paper))),
     ]
     if remainder.strip():
@@ -58,12 +58,13 @@ def _page(paper: Paper, book: Compendium) -> NotebookNode:
     return page
 
 
-def _header(paper: Paper) -> str:
+def _header(paper: Paper, title: str) -> str:
     card, record = paper.card, paper.record
     figure = next((f for f in paper.figures if f.id == card.lead_figure), None)
     return render(
         "header.html",
         paper=paper,
+        title=title,
         record=record,
         finding=text.finding(card, record),
         figure=figure,
@@ -71,7 +72,6 @@ def _header(paper: Paper) -> str:
         size=page_images.size(record.figure(figure.id, "svg")) if figure and record else None,
         device=_machine(record.provenance) if record else None,
         stands_in_for=_sentence(card.profile(record.profile).stands_in_for) if record else None,
-        full_is=", " + card.profiles.full.stands_in_for.rstrip(".") + "," if record else "",
     )
 
 
@@ -110,7 +110,7 @@ def _appendix(paper: Paper) -> list[NotebookNode]:
     return [
         page_cells.markdown("## The abstract, sentence by sentence"),
         page_cells.markdown(raw(render("abstract.html", paper=paper, by_id=by_id))),
-        page_cells.markdown("## Parameters and record"),
+        page_cells.markdown("## Profiles, parameters, record"),
         page_cells.markdown(raw(render("record.html", paper=paper, record=paper.record))),
     ]
 

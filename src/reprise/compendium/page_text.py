@@ -21,6 +21,9 @@ from reprise.estimate import Estimate, as_tuple
 
 _MATH = re.compile(r"(\$[^$]+\$)")
 _MINUS = "\N{MINUS SIGN}"
+_TIMES = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
+# Intervals narrower than this, relative to the value, are errors of a computation and not of a sample.
+_EXACT = 1e-5
 
 
 def inline(text: str) -> Markup:
@@ -51,7 +54,7 @@ def number(value: float, *, digits: int | None = None) -> Markup:
     if not exponent:
         return Markup(mantissa)
     power = str(int(exponent)).replace("-", _MINUS)
-    head = "" if mantissa == "1" else f"{mantissa} × "
+    head = "" if mantissa == "1" else f"{mantissa}{_TIMES}"
     return Markup(f"{head}10<sup>{power}</sup>")
 
 
@@ -62,7 +65,7 @@ def interval(estimate: Estimate) -> Markup:
 
 
 def value_of(estimate: Estimate) -> Markup:
-    """The value alone, rounded like :func:`interval` does."""
+    """The value alone, to four significant digits."""
     rows = zip(as_tuple(estimate.value), as_tuple(estimate.low), as_tuple(estimate.high), strict=True)
     return Markup(", ").join(_one_interval(*row, ends=False) for row in rows)
 
@@ -114,7 +117,7 @@ def listed(items: Sequence[Any]) -> str:
 def parameter(value: Any) -> str:
     """A parameter's value: lists joined, truth in lower case."""
     if isinstance(value, list):
-        return ", ".join(parameter(v) for v in value)
+        return ", ".join(parameter(v) for v in value) or "none"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -140,20 +143,23 @@ def _one_interval(value: float, low: float, high: float, *, ends: bool = True) -
         shown = number(value)
         return Markup("{} [{}, {}]").format(shown, number(low), number(high)) if ends else shown
     width, size = high - low, max(abs(low), abs(high), abs(value))
-    if width == 0:
-        return number(value)
+    if not ends or width == 0:
+        return number(float(f"{value:.4g}"))
+    if width < _EXACT * size:
+        half = number(float(f"{max(high - value, value - low):.1g}"))
+        return Markup("{} ± {}").format(number(value, digits=_decimals(size, 6)), half)
     scale = math.floor(math.log10(size))
-    digits = max(0, min(12, 1 - math.floor(math.log10(width))))
+    digits = max(0, 1 - math.floor(math.log10(width)))
     if -4 <= scale < 5:
-        shown, *rest = (number(x, digits=digits) for x in (value, low, high))
-    else:
-        digits = max(0, min(6, digits + scale))
-        shown, *rest = (number(x / 10.0**scale, digits=digits) for x in (value, low, high))
-        power = number(10.0**scale) if scale else Markup("1")
-        if not ends:
-            return Markup("{} × {}").format(shown, power)
-        return Markup("{} [{}, {}] × {}").format(shown, *rest, power)
-    return Markup("{} [{}, {}]").format(shown, *rest) if ends else shown
+        return Markup("{} [{}, {}]").format(*(number(x, digits=digits) for x in (value, low, high)))
+    shown = [number(x / 10.0**scale, digits=max(0, digits + scale)) for x in (value, low, high)]
+    return Markup("{} [{}, {}]{}{}").format(*shown, _TIMES, number(10.0**scale))
+
+
+def _decimals(size: float, significant: int) -> int | None:
+    """How many decimals show that many significant digits; None where a power of ten is needed anyway."""
+    scale = math.floor(math.log10(size))
+    return max(0, significant - 1 - scale) if -4 <= scale < 5 else None
 
 
 def _filled(card: Card, record: Record | None, key: str) -> Markup:
@@ -191,7 +197,12 @@ def _bare_math(tex: str) -> str:
 
 @cache
 def _markdown() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False}).use(dollarmath_plugin, allow_space=True, double_inline=True)
+    options = {"html": False, "typographer": True}
+    parser = (
+        MarkdownIt("commonmark", options)
+        .enable("smartquotes")
+        .use(dollarmath_plugin, allow_space=True, double_inline=True)
+    )
 
     def render(_self: Any, tokens: Any, index: int, *_: Any) -> str:
         return f'<span class="math notranslate nohighlight">\\({html.escape(tokens[index].content)}\\)</span>'

@@ -76,18 +76,18 @@ def write_pages(book: Compendium) -> None:
         write_if_changed(target, page_lists.topic(name, papers, book))
         kept.add(target)
     parts = {
-        "front": page_front.figure(book),
+        "front": raw(page_front.figure(book)),
         "paths": page_lists.paths(book),
-        "overview": page_lists.overview(book),
-        "claims": page_dashboard.table(book),
-        "gallery": page_lists.gallery(book),
-        "bibliography": page_lists.bibliography(book),
-        "datasets": page_lists.datasets(book),
-        "benchmarks": page_lists.benchmarks(book),
+        "overview": raw(page_lists.overview(book)),
+        "claims": raw(page_dashboard.table(book)),
+        "gallery": raw(page_lists.gallery(book)),
+        "bibliography": raw(page_lists.bibliography(book)),
+        "datasets": raw(page_lists.datasets(book)),
+        "benchmarks": raw(page_lists.benchmarks(book)),
     }
     for name, content in parts.items():
         target = book.generated / f"{name}.md"
-        write_if_changed(target, raw(content) if content else "\n")
+        write_if_changed(target, content or "\n")
         kept.add(target)
     kept |= page_api.write(book)
     for folder, pattern in ((book.book / "papers", "**/*"), (book.generated, "*.md")):

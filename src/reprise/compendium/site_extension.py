@@ -11,9 +11,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
+
+from reprise.compendium import site_markup
 
 THEME = Path(__file__).parent / "theme"
 MATHJAX = "mathjax/tex-chtml-full.js"
@@ -26,6 +29,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _configure)
     app.connect("env-updated", _pages_to_write)
     app.connect("html-page-context", _note_mathematics, priority=100)
+    app.connect("html-page-context", _mend, priority=950)
     app.connect("build-finished", _copy_mathjax)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -52,9 +56,20 @@ def _pages_to_write(_app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 
 def _note_mathematics(app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
-    """Have MathJax loaded where only generated HTML holds mathematics, which Sphinx does not see."""
-    if 'class="math' in context.get("body", ""):
+    """Have MathJax loaded where generated HTML or a title in the sidebar holds mathematics, which Sphinx does not see."""
+    in_titles = any(title.next_node(nodes.math) for title in app.env.titles.values())
+    if in_titles or 'class="math' in context.get("body", ""):
         app.env.get_domain("math").data["has_equations"][page] = True
+
+
+def _mend(_app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    if "body" in context:
+        context["body"] = site_markup.mend_body(context["body"])
+    contents = context.get("generate_toctree_html")
+    if contents is not None:
+        context["generate_toctree_html"] = lambda *args, **options: site_markup.mend_contents(
+            str(contents(*args, **options))
+        )
 
 
 def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
