@@ -21,16 +21,26 @@ def make(key, **options):
     )
 
 
-@pytest.mark.parametrize("parametrisation", ["ntk", "standard", "mean_field"])
-@pytest.mark.parametrize("activation", ["relu", "erf", "softplus", "tanh", "linear"])
-@pytest.mark.parametrize("outputs", ["trace", "full"])
-def test_both_routes_agree(key, parametrisation, activation, outputs):
+@pytest.mark.parametrize(
+    ("parametrisation", "activation"),
+    [
+        ("ntk", "relu"),
+        ("standard", "relu"),
+        ("mean_field", "relu"),
+        ("ntk", "erf"),
+        ("ntk", "softplus"),
+        ("mean_field", "tanh"),
+        ("standard", "linear"),
+    ],
+)
+def test_both_routes_agree(key, parametrisation, activation):
     model = make(key, parametrisation=parametrisation, activation=activation)
     x, y = inputs(key), inputs(jax.random.fold_in(key, 1), 4)
-    a = empirical_ntk(model, x, y, outputs=outputs)
-    b = empirical_ntk(model, x, y, outputs=outputs, method="jacobian")
-    assert a.shape == ((5, 4) if outputs == "trace" else (5, 4, 2, 2))
+    a = empirical_ntk(model, x, y, outputs="full")
+    b = empirical_ntk(model, x, y, outputs="full", method="jacobian")
+    assert a.shape == (5, 4, 2, 2)
     assert np.allclose(a, b, rtol=1e-11, atol=1e-12)
+    assert np.allclose(empirical_ntk(model, x, y), np.trace(a, axis1=2, axis2=3) / 2)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
@@ -57,17 +67,17 @@ def test_finite_differences(key):
     assert np.allclose(empirical_ntk(model, x, outputs="full"), truth, rtol=1e-7, atol=1e-8)
 
 
-@pytest.mark.parametrize("block", [1, 2, 3, 5, 100])
-@pytest.mark.parametrize("outputs", ["trace", "full"])
+@pytest.mark.parametrize("block", [1, 3, 100])
 @pytest.mark.parametrize("method", ["layers", "jacobian"])
-def test_blocks_change_nothing(key, block, outputs, method):
+def test_blocks_change_nothing(key, block, method):
     model, x, y = make(key), inputs(key), inputs(jax.random.fold_in(key, 1), 4)
-    options = {"outputs": outputs, "method": method}
+    options = {"outputs": "full", "method": method}
     whole = empirical_ntk(model, x, **options)
     assert np.allclose(empirical_ntk(model, x, block=block, **options), whole, rtol=1e-12)
-    assert np.allclose(empirical_ntk(model, x, x, **options), whole, rtol=1e-12)
     cross = empirical_ntk(model, x, y, **options)
     assert np.allclose(empirical_ntk(model, x, y, block=block, **options), cross, rtol=1e-12)
+    trace = empirical_ntk(model, x, block=block, method=method)
+    assert np.allclose(trace, np.trace(whole, axis1=2, axis2=3) / 2, rtol=1e-12)
 
 
 def test_symmetric_positive_semidefinite_and_trace(key):

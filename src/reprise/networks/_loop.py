@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from reprise import progress
 from reprise.networks import losses, recording
@@ -75,7 +75,7 @@ class _Task(NamedTuple):
     static: Any
     x: Array
     y: Float[Array, "seeds n out"]
-    keys: PRNGKeyArray | None
+    keys: Key[Array, " seeds"] | None
     rate: Array
     own_inputs: bool
     loss: losses.Loss

@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 import reprise._x64  # noqa: F401
 from reprise.networks.ensembles import in_groups
 from reprise.networks.mlp import MLP
+from reprise.networks.shapes import Others, Points
 
 Outputs = Literal["trace", "full"]
 Method = Literal["auto", "layers", "jacobian"]
@@ -33,8 +34,8 @@ Method = Literal["auto", "layers", "jacobian"]
 
 def empirical_ntk(
     model: eqx.Module,
-    x1: Float[Array, "n ..."],
-    x2: Float[Array, "m ..."] | None = None,
+    x1: Points,
+    x2: Others | None = None,
     *,
     block: int | None = None,
     outputs: Outputs = "trace",
@@ -76,8 +77,8 @@ def empirical_ntk(
 
 def empirical_ntks(
     models: eqx.Module,
-    x1: Float[Array, "n ..."],
-    x2: Float[Array, "m ..."] | None = None,
+    x1: Points,
+    x2: Others | None = None,
     *,
     block: int | None = None,
     outputs: Outputs = "trace",

@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
+from reprise.networks.shapes import Points
 
 M = TypeVar("M", bound=eqx.Module)
 
 
-def ensemble(make: Callable[[PRNGKeyArray], M], keys: PRNGKeyArray) -> M:
+def ensemble(make: Callable[[PRNGKeyArray], M], keys: Key[Array, " seeds"]) -> M:
     """Models at many keys, stacked: member i equals `make(keys[i])`.
 
     Args:
@@ -92,7 +93,7 @@ def concatenate(parts: list[Any]) -> Any:
     return jax.tree.map(lambda leaf, *others: jnp.concatenate([leaf, *others]) if eqx.is_array(leaf) else leaf, *parts)
 
 
-def predict(models: eqx.Module, x: Float[Array, "n d"]) -> Float[Array, "seeds n out"]:
+def predict(models: eqx.Module, x: Points) -> Float[Array, "seeds n out"]:
     """Outputs of every member at every input.
 
     >>> from reprise.networks import MLP

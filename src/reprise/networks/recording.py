@@ -10,14 +10,15 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from reprise.networks.empirical import Method, empirical_ntk
+from reprise.networks.shapes import Others, Points
 
 Recorder = Callable[[Any], Any]
 
 
-def record_outputs(x: Float[Array, "n d"]) -> Recorder:
+def record_outputs(x: Points) -> Recorder:
     """The network function on fixed inputs: (n, n_L).
 
     >>> from reprise.networks import MLP
@@ -28,9 +29,7 @@ def record_outputs(x: Float[Array, "n d"]) -> Recorder:
     return lambda model: jax.vmap(model)(points)
 
 
-def record_ntk(
-    x1: Float[Array, "n d"], x2: Float[Array, "m d"] | None = None, *, block: int | None = None, method: Method = "auto"
-) -> Recorder:
+def record_ntk(x1: Points, x2: Others | None = None, *, block: int | None = None, method: Method = "auto") -> Recorder:
     """The empirical NTK on fixed inputs: (n, m) in float64.
 
     >>> from reprise.networks import MLP

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 import reprise._x64  # noqa: F401
 from reprise.networks import _loop, losses, recording
 from reprise.networks._loop import Trained, TrainingDivergedError
+from reprise.networks.shapes import Points, Targets
 from reprise.networks.stepping import descent, optax_steps, rk4
 
 __all__ = ["Trained", "TrainingDivergedError", "train", "train_full_batch", "train_gradient_flow"]
@@ -28,8 +29,8 @@ Record = recording.Recorder | Mapping[str, recording.Recorder] | None
 
 def train_full_batch(
     models: eqx.Module,
-    x: Float[Array, "n d"],
-    y: Float[Array, "n out"],
+    x: Points,
+    y: Targets,
     *,
     rate: float | None = None,
     steps: int,
@@ -84,8 +85,8 @@ def train_full_batch(
 
 def train_gradient_flow(
     models: eqx.Module,
-    x: Float[Array, "n d"],
-    y: Float[Array, "n out"],
+    x: Points,
+    y: Targets,
     *,
     time: float,
     steps: int,
@@ -118,8 +119,8 @@ def train_gradient_flow(
 
 def train(
     models: eqx.Module,
-    x: Float[Array, "n d"],
-    y: Float[Array, "n out"],
+    x: Points,
+    y: Targets,
     *,
     optimiser: optax.GradientTransformation,
     steps: int,
