@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from reprise.compendium.criteria import AtMost, Ordered, Outcome
+from reprise.estimate import Estimate
 from reprise.statistics import (
     StatisticsError,
     differences,
     monotone_differences,
     order,
     relative_deviation,
+    sequence,
     simultaneous,
 )
 
@@ -132,3 +134,17 @@ def test_relative_deviation_errors():
         relative_deviation(np.ones((5, 2)), np.ones(3))
     with pytest.raises(StatisticsError, match="not all of them zero"):
         relative_deviation(np.ones((5, 2)), np.zeros(2))
+
+
+def test_sequence():
+    parts = [Estimate(float(v), v - 0.1, v + 0.1, n=10 + v, level=0.99) for v in range(3)]
+    e = sequence(parts)
+    assert (e.value, e.n) == ((0.0, 1.0, 2.0), 10)
+    assert e.level == pytest.approx(0.97)
+    assert Ordered(direction="increasing").judge(e) is Outcome.MET
+    with pytest.raises(StatisticsError, match="at least two"):
+        sequence(parts[:1])
+    with pytest.raises(StatisticsError, match="scalar"):
+        sequence([e, e])
+    with pytest.raises(StatisticsError, match=r"ask each for 0\.9975"):
+        sequence([Estimate(0.0, 0.0, 0.0, n=1)] * 20)

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,6 +39,8 @@ def test_other_statistics():
     e = slope(WIDTHS, x, statistic=np.std)
     assert e.low < -0.5 < e.high
     assert "std" in e.method
+    unbiased = slope(WIDTHS, x, statistic=functools.partial(np.std, ddof=1))
+    assert unbiased.value == pytest.approx(e.value)
     with pytest.raises(StatisticsError, match="for the mean"):
         slope(WIDTHS, x, statistic=np.std, method="t")
 

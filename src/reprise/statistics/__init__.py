@@ -6,7 +6,7 @@ the same samples give the same interval. NaN, infinities and too few samples rai
 
 Which one? A mean: `mean`. A paired comparison: `paired_difference`. An exponent: `slope`. A rate against a predicted
 rate: `linear_slope`. Timings: `fitted_slope`. "Falls with width": `monotone_differences`, or `order` for the criterion
-`ordered`. How often: `proportion`. A law: `ks_distance` (a distance with an interval; `ks_test` for a p-value),
+`ordered` (`sequence` joins separate estimates). How often: `proportion`. A law: `ks_distance` (a distance with an interval; `ks_test` for a p-value),
 `total_variation`, `kurtosis`, `skewness`. Chains: `r_hat`, `bulk_ess`, `chain_mean`. A matrix or curve against its
 prediction: `z_scores`, `largest_z`, `relative_deviation`. Anything else: `bootstrap`.
 """
@@ -17,7 +17,7 @@ from reprise.statistics.deviations import relative_deviation
 from reprise.statistics.goodness import ks_distance, ks_test, largest_z, z_scores, z_threshold
 from reprise.statistics.histograms import total_variation
 from reprise.statistics.means import mean, paired_difference, prediction_interval
-from reprise.statistics.ordering import differences, monotone_differences, order, simultaneous
+from reprise.statistics.ordering import differences, monotone_differences, order, sequence, simultaneous
 from reprise.statistics.proportions import proportion
 from reprise.statistics.resampling import bootstrap
 from reprise.statistics.shape import kurtosis, skewness
@@ -44,6 +44,7 @@ __all__ = [
     "proportion",
     "r_hat",
     "relative_deviation",
+    "sequence",
     "simultaneous",
     "skewness",
     "slope",

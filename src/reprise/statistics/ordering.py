@@ -8,6 +8,9 @@ hold *jointly*: with probability `level` all of them cover at once. `method` say
   $\chi^2$ denominator); narrower where steps go together, needs some twenty seeds.
 """
 
+from collections.abc import Sequence
+from typing import cast
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -126,6 +129,39 @@ def order(
         n=x.shape[0],
         level=level,
         method=f"{name} ({method})",
+    )
+
+
+def sequence(estimates: Sequence[Estimate]) -> Estimate:
+    r"""Separate scalar estimates as one sequence for `ordered`; jointly they hold at level $1-\sum_i(1-\text{level}_i)$.
+
+    So for a joint 95 % of k entries ask each for the level 1 - 0.05/k (Bonferroni).
+
+    Args:
+        estimates: at least two scalar estimates, in order.
+
+    >>> parts = [Estimate(v, v - 0.1, v + 0.1, n=10, level=0.975) for v in (1.0, 2.0)]
+    >>> e = sequence(parts)
+    >>> e.value, round(e.level, 6)
+    ((1.0, 2.0), 0.95)
+    """
+    if len(estimates) < 2:
+        raise StatisticsError(f"estimates: at least two are needed for a sequence, not {len(estimates)}")
+    if any(isinstance(part, tuple) for e in estimates for part in (e.value, e.low, e.high)):
+        raise StatisticsError("estimates: scalar ones are expected, not sequences")
+    level = 1.0 - sum(1.0 - e.level for e in estimates)
+    if level <= 0.0:
+        raise StatisticsError(
+            f"estimates: {len(estimates)} intervals of level {estimates[0].level:g} hold jointly at no level; "
+            f"ask each for {1.0 - 0.05 / len(estimates):.4g}"
+        )
+    return Estimate(
+        value=tuple(cast("float", e.value) for e in estimates),
+        low=tuple(cast("float", e.low) for e in estimates),
+        high=tuple(cast("float", e.high) for e in estimates),
+        n=min(e.n for e in estimates),
+        level=level,
+        method=f"sequence of {len(estimates)} estimates, joint level by Bonferroni; each: {estimates[0].method}",
     )
 
 

@@ -148,7 +148,7 @@ def _slope_of_seeds(
     check_level(level)
     _check_spread(lx)
     weights = slope_weights(lx)
-    name = f"{'log-log' if log else 'linear'} slope of the {statistic.__name__} over seeds"
+    name = f"{'log-log' if log else 'linear'} slope of the {getattr(statistic, '__name__', 'statistic')} over seeds"
     columns = _columns(samples)
 
     def of_rows(rows: np.ndarray, axis: int) -> Any:
