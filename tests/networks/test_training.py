@@ -170,12 +170,12 @@ def test_an_epoch_sees_every_example_once(key):
     def push(f, y):
         return -jnp.sum(f) / f.shape[0]  # the gradient is the mean of the batch's inputs, whatever the outputs
 
-    counts = []
+    rows = []
     for steps in range(1, 7):
         done = train(models, x, jnp.zeros(6), optimiser=optax.sgd(1.0), steps=steps, batch_size=2, key=key, loss=push)
         moved = np.asarray(done.models.weights[0] - models.weights[0])[:, 0] * 2 * np.sqrt(6)
-        counts.append(np.round(moved, 6))
-    counts = np.stack(counts)
+        rows.append(np.round(moved, 6))
+    counts = np.asarray(rows)
     assert np.array_equal(counts[2], np.ones((2, 6)))
     assert np.array_equal(counts[5], 2 * np.ones((2, 6)))
     assert counts[0].sum() == 4
@@ -222,9 +222,12 @@ def test_progress_is_reported(key, data, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "_INTERVAL_S", 0.0)
     seen = []
     write = progress._Reporter.show
-    monkeypatch.setattr(
-        progress._Reporter, "show", lambda self: (write(self), seen.append(json.loads(self._file.read_text())))
-    )
+
+    def show(self):
+        write(self)
+        seen.append(json.loads(self._file.read_text()))
+
+    monkeypatch.setattr(progress._Reporter, "show", show)
     x, y = data
     train_full_batch(nets(key, 2), x, y, rate=0.1, steps=100, label="Widths")
     assert seen[-1] == {"label": "Widths", "done": 200, "total": 200}
