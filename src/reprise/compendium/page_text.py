@@ -152,8 +152,8 @@ def _one_interval(value: float, low: float, high: float, *, ends: bool = True) -
     digits = max(0, 1 - math.floor(math.log10(width)))
     if -4 <= scale < 5:
         return Markup("{} [{}, {}]").format(*(number(x, digits=digits) for x in (value, low, high)))
-    shown = [number(x / 10.0**scale, digits=max(0, digits + scale)) for x in (value, low, high)]
-    return Markup("{} [{}, {}]{}{}").format(*shown, _TIMES, number(10.0**scale))
+    mantissas = [number(x / 10.0**scale, digits=max(0, digits + scale)) for x in (value, low, high)]
+    return Markup("{} [{}, {}]{}{}").format(*mantissas, _TIMES, number(10.0**scale))
 
 
 def _decimals(size: float, significant: int) -> int | None:

@@ -48,7 +48,7 @@ class Search:
         self._language = SearchEnglish({})
 
     def hits(self, question: str) -> set[str]:
-        """The documents found."""
+        """The documents found; all of them for a question of stop words alone."""
         found: set[str] | None = None
         for word in self._language.split(question):
             if not self._language.word_filter(word.lower()):
@@ -59,7 +59,7 @@ class Search:
                 entry = terms.get(stem, [])
                 holders |= {self._names[i] for i in ([entry] if isinstance(entry, int) else entry)}
             found = holders if found is None else found & holders
-        return found or set()
+        return set(self._names) if found is None else found
 
 
 def read_page(path: Path) -> Page:
