@@ -127,7 +127,8 @@ def test_last_layer_alone_ends_in_the_posterior():
 
 def test_trained_points_are_fitted_without_spread():
     k = kernels()
-    end = ensemble_limit(*(k["ntk"]["xx"],) * 2, *(k["nngp"]["xx"],) * 3, Y[1])
+    theta, sigma = k["ntk"]["xx"], k["nngp"]["xx"]
+    end = ensemble_limit(theta, theta, sigma, sigma, sigma, Y[1])
     np.testing.assert_allclose(end.mean, Y[1], rtol=1e-9)
     np.testing.assert_allclose(end.covariance, 0, atol=1e-9)
 
@@ -143,7 +144,7 @@ def test_singular_tangent_kernel():
 
 def test_maps_over_time():
     times = jnp.array([0.1, 1.0, 10.0])
-    arguments = limit_arguments(None)[:-1]
-    means = jax.vmap(lambda t: ensemble_limit(*arguments, t).mean)(times)
+    arguments = list(limit_arguments(None))[:-1]
+    means = jax.vmap(lambda t: ensemble_limit(*arguments, t=t).mean)(times)
     for number, t in enumerate(times):
-        np.testing.assert_allclose(means[number], ensemble_limit(*arguments, float(t)).mean, rtol=1e-10)
+        np.testing.assert_allclose(means[number], ensemble_limit(*arguments, t=float(t)).mean, rtol=1e-10)

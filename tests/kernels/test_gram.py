@@ -120,7 +120,7 @@ def test_result_survives_its_source():
 
 def test_a_kernel_that_cannot_be_hashed():
     class Scaled:
-        __hash__ = None
+        __hash__ = None  # type: ignore[assignment]
 
         def __call__(self, a, b):
             return 2 * a @ b.T

@@ -52,7 +52,8 @@ def test_ridge_zero_is_least_squares_of_least_norm(n, k):
 
 def test_copied_features_change_nothing_but_the_scale():
     features, y, tests = draw(12, 5)
-    doubled = ridge_path(*(np.hstack([f, f]) / np.sqrt(2) if f.ndim == 2 else f for f in (features, y, tests)), RIDGES)
+    twice, tests_twice = (np.hstack([f, f]) / np.sqrt(2) for f in (features, tests))
+    doubled = ridge_path(twice, y, tests_twice, RIDGES)
     np.testing.assert_allclose(doubled.predictions, ridge_path(features, y, tests, RIDGES).predictions, rtol=1e-9)
 
 

@@ -15,6 +15,7 @@ import reprise._x64  # noqa: F401
 __all__ = ["Number", "Solution", "as_positive", "as_spectrum", "shares", "solve", "z_and_slope"]
 
 Number: TypeAlias = float | Float[ArrayLike, "..."]
+_State: TypeAlias = tuple[Array, Array, Array, Array, Array]
 _MAX_STEPS = 200
 _STEP = 4e-15  # in log gamma, hence relative
 
@@ -86,11 +87,11 @@ def _solve_all(spectrum: Array, n: Array, k: Array, ridge: Array, tail: Array) -
             with_ridge = jnp.where(inside, value, -jnp.inf), derivative
             return jax.tree.map(lambda a, b: jnp.where(delta > 0, a, b), with_ridge, at_zero)
 
-        def unfinished(state: tuple[Array, ...]) -> Array:
+        def unfinished(state: _State) -> Array:
             _, low, high, step, count = state
             return (jnp.abs(step) > _STEP) & (high > low) & (count < _MAX_STEPS)
 
-        def improve(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        def improve(state: _State) -> _State:
             u, low, high, _, count = state
             value, derivative = excess(u)
             low, high = jnp.where(value <= 0, u, low), jnp.where(value >= 0, u, high)
@@ -100,7 +101,7 @@ def _solve_all(spectrum: Array, n: Array, k: Array, ridge: Array, tail: Array) -
             return there, low, high, there - u, count + 1
 
         low, high = jnp.log(low), jnp.log(high)
-        start = (high, low, high, jnp.inf, 0)
+        start = (high, low, high, jnp.asarray(jnp.inf), jnp.asarray(0))
         root = jnp.exp(jax.lax.while_loop(unfinished, improve, start)[0])
         return jnp.where((delta == 0) & (modes <= cap), 0.0, root)
 

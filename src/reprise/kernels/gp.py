@@ -127,7 +127,8 @@ def _gain(
     if t is None:
         factor = jnp.where(positive, 1 / safe, 0.0)
     else:
-        factor = jnp.where(positive, -jnp.expm1(-t * safe / n) / safe, t / n)
+        time = jnp.asarray(t, jnp.float64)
+        factor = jnp.where(positive, -jnp.expm1(-time * safe / n) / safe, time / n)
     return (jnp.asarray(theta_tx, jnp.float64) @ vectors) * factor @ vectors.T
 
 
