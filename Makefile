@@ -45,9 +45,10 @@ lint: venv
 	$(BIN)/mypy
 	$(BIN)/nbqa mypy notebooks $(NOTEBOOK_TYPES)
 
-# The book comes first: what it has run is not run again by the tests of the notebooks.
+# The book comes first: what it has run is not run again by the tests of the notebooks. The tests of one file stay in
+# one process, since they share what is expensive to set up.
 test: lint book
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST)
 
 bench: venv
 	$(BIN)/python -m pytest benchmarks --benchmark-only $(PYTEST)

@@ -16,7 +16,7 @@ from reprise.compendium.verify import compare
 CARDS = {card.slug: card for card in cards.discover()}
 PROFILES = list(paths.PROFILES)
 
-pytestmark = [pytest.mark.notebooks, pytest.mark.xdist_group("notebooks")]
+pytestmark = pytest.mark.notebooks
 
 
 def quick_run(slug: str) -> Record:
