@@ -162,8 +162,10 @@ def gaussian_share(study: FeatureStudy) -> Tested:
     )
 
 
-def relu_study(runs: Sequence[images.ReluSweep], n: int, widths: Sequence[int]) -> tuple[Tested, Tested]:
-    """Median error and share within the band for ReLU features on images, the worst of the data sets.
+def relu_study(runs: Sequence[images.ReluSweep], n: int, widths: Sequence[int]) -> tuple[Tested, Tested, Tested]:
+    """Median error and share within the band for ReLU features on images, and median error of their Gaussian imitation.
+
+    Each is that of the worst data set.
 
     Controls: the formula of k = infinity at the width nearest to n, and the theory for shuffled coefficients.
     """
@@ -178,6 +180,9 @@ def relu_study(runs: Sequence[images.ReluSweep], n: int, widths: Sequence[int]) 
         return [statistic(p.reshape(len(p), -1), t.ravel(), level) for p, t in zip(points, theories, strict=True)]
 
     at_n, infinite = [f[:, :, near] for f in flat], [e[:, -1] for e in expected]
+    imitated = [np.stack([r.imitated.test(0.0)[:, 0], r.imitated.train(0.0)[:, 0]], axis=1) for r in runs]
+    theirs = [np.stack([r.test_imitated, r.train_imitated]) for r in runs]
+    same_n, no_width = [f[:, :, near] for f in imitated], [e[:, -1] for e in theirs]
     return (
         Tested(
             measured=evidence.worst(each(evidence.median_error, flat, expected)),
@@ -186,6 +191,10 @@ def relu_study(runs: Sequence[images.ReluSweep], n: int, widths: Sequence[int]) 
         Tested(
             measured=evidence.worst(each(evidence.share_in_band, flat, expected), min),
             control=evidence.worst(each(evidence.share_in_band, flat, shuffled)),
+        ),
+        Tested(
+            measured=evidence.worst(each(evidence.median_error, imitated, theirs)),
+            control=evidence.worst(each(evidence.median_error, same_n, no_width), min),
         ),
     )
 

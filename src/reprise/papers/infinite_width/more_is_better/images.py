@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int, Key
 from reprise import datasets
 from reprise.kernels import closed_form
 from reprise.kernels.gram import gram
+from reprise.papers.infinite_width.more_is_better import simulation
 from reprise.papers.infinite_width.more_is_better.theory import error_grid
 from reprise.papers.infinite_width.more_is_better.threads import one_blas_thread
 from reprise.progress import track
@@ -160,7 +161,9 @@ def unseen(
 class ReluSweep(NamedTuple):
     """Random ReLU features on images: simulated errors of every trial, and what the theory expects.
 
-    ``shuffled`` is what it expects of a target whose coefficients are shuffled over the eigenfunctions.
+    ``shuffled`` is what it expects of a target whose coefficients are shuffled over the eigenfunctions. ``imitated`` is a
+    simulation with Gaussian points that have the images' spectrum and coefficients, and what the theory expects of it:
+    it tells a wrong formula from features that are not Gaussian.
     """
 
     test: Float[np.ndarray, "t k r"]
@@ -169,6 +172,9 @@ class ReluSweep(NamedTuple):
     train_theory: Float[np.ndarray, "k r"]
     test_shuffled: Float[np.ndarray, "k r"]
     train_shuffled: Float[np.ndarray, "k r"]
+    imitated: simulation.Sweep
+    test_imitated: Float[np.ndarray, "k r"]
+    train_imitated: Float[np.ndarray, "k r"]
 
 
 def relu_features(
@@ -201,7 +207,28 @@ def relu_features(
     with one_blas_thread():
         rows = [jax.tree.map(np.asarray, run(key, x, target, infinite, deltas)) for key in keys]
     test, train = (np.stack(column) for column in zip(*rows, strict=True))
-    return ReluSweep(test, train, *expected)
+    imitated = simulation.random_features(
+        jnp.asarray(values),
+        jnp.asarray(power),
+        ns=[n],
+        widths=widths,
+        ridges=ridges,
+        trials=max(6, trials // 2),
+        key=jax.random.key(seed),
+        label=f"Gaussian imitation of {name}",
+    )
+    of_imitation = error_grid(values, power, ns=[n], widths=[*widths, np.inf], ridges=ridges)
+    return ReluSweep(
+        test=test,
+        train=train,
+        test_theory=expected[0],
+        train_theory=expected[1],
+        test_shuffled=expected[2],
+        train_shuffled=expected[3],
+        imitated=imitated,
+        test_imitated=of_imitation[0][0],
+        train_imitated=of_imitation[1][0],
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("n", "widths"))

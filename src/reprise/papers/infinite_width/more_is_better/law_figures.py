@@ -76,8 +76,10 @@ def errors_against_width(study: FeatureStudy, shown: Sequence[float]) -> Drawn:
 
 def rows_of(common: dict[str, Any], x: Any, **columns: Any) -> list[dict[str, Any]]:
     """One row a mark."""
-    names, values = list(columns), zip(x, *columns.values(), strict=True)
-    return [{**common, "x": float(a), **dict(zip(names, map(float, rest), strict=True))} for a, *rest in values]
+    values = zip(x, *columns.values(), strict=True)
+    return [
+        {**common, **{name: float(f"{v:.7g}") for name, v in zip(("x", *columns), row, strict=True)}} for row in values
+    ]
 
 
 class _Series(NamedTuple):
@@ -89,11 +91,14 @@ class _Series(NamedTuple):
     widths: Sequence[int]
     simulated: np.ndarray
     expected: np.ndarray
+    imitation: bool = False
 
     def rows(self) -> list[dict[str, Any]]:
         """Median over ridges, test and train of the relative error, by width, for both formulas."""
         finite = self.expected[:, :-1]
         formulas = {"finite k": finite, "k = ∞": np.broadcast_to(self.expected[:, -1:], finite.shape)}
+        if self.imitation:
+            del formulas["k = ∞"]
         simulated = self.simulated.mean(axis=0)[:, :-1]
         return [
             {"panel": self.panel, "series": self.label, "formula": name, "k_over_n": k / self.n, "error_percent": off}
@@ -112,6 +117,10 @@ def accuracy(study: FeatureStudy, runs: Sequence[tuple[str, ReluSweep]], n: int,
     for name, run in runs:
         simulated, theirs = np.stack([run.test, run.train], axis=1), np.stack([run.test_theory, run.train_theory])
         series.append(_Series("ReLU features on images", name, n, widths, simulated, theirs))
+        imitated = np.stack([run.imitated.test(0.0)[:, 0], run.imitated.train(0.0)[:, 0]], axis=1)
+        expected_of_it = np.stack([run.test_imitated, run.train_imitated])
+        label = f"{name}, Gaussian points"
+        series.append(_Series("ReLU features on images", label, n, widths, imitated, expected_of_it, imitation=True))
     frame = pd.DataFrame([row for one in series for row in one.rows()])
     panels = list(frame["panel"].unique())
     fig, axes = plotting.wide(2, panels) if len(panels) > 1 else plotting.single(panels[0])
@@ -121,9 +130,10 @@ def accuracy(study: FeatureStudy, runs: Sequence[tuple[str, ReluSweep]], n: int,
         colours = plotting.family(len(names)) if panel == panels[0] else plotting.GROUPS
         for name, colour, marker in zip(names, colours, plotting.MARKERS, strict=False):
             ours, infinite = (part[(part["series"] == name) & (part["formula"] == f)] for f in ("finite k", "k = ∞"))
-            label = "formula of k = ∞" if name == names[0] else None
+            title = "formula of k = ∞" if name == names[0] else None
             joined: dict[str, Any] = {"linestyle": "-", "linewidth": 0.8}
-            plotting.control(ax, infinite["k_over_n"], infinite["error_percent"], label=label, **joined)
+            if len(infinite):
+                plotting.control(ax, infinite["k_over_n"], infinite["error_percent"], label=title, **joined)
             plotting.experiment(
                 ax, ours["k_over_n"], ours["error_percent"], label=name, color=colour, marker=marker, **joined
             )
@@ -140,7 +150,7 @@ def fitting_ratio_curves(runs: dict[LawTask, LawRun], tasks: Sequence[LawTask]) 
     groups = [[t for t in tasks if t.noise_rel == 0], [t for t in tasks if t.noise_rel > 0]]
     fig, axes = plotting.wide(2, ["without noise", "with noise"])
     rows: list[dict[str, Any]] = []
-    ratios = np.linspace(0, 0.99, 400) ** 2
+    ratios = np.linspace(0, 0.99, 150) ** 2
     for ax, group in zip(axes, groups, strict=True):
         one_law = len(group) > 1 and len({(t.alpha, t.beta) for t in group}) == 1
         if one_law:
@@ -185,7 +195,7 @@ def admissible_map(alphas: Sequence[float], margins: Sequence[float], tasks: Seq
     bar = fig.colorbar(drawn, ax=ax, ticks=levels)
     bar.set_label("largest fitting ratio within 5 %")
     ax.axhline(0, color=plotting.INK, linewidth=0.8)
-    rows = [{"kind": "map", "label": "", **row} for row in frame.to_dict("records")]
+    rows = [{"kind": "map", "label": "", **row} for row in frame.round(6).to_dict("records")]
     marked = [(name, LawTask(*law), "D") for name, law in theory.IMAGE_EXPONENTS.items()]
     marked += [("", task, "o") for task in tasks if task.noise_rel == 0]
     for name, task, marker in marked:

@@ -6,11 +6,12 @@ import numpy as np
 
 from reprise.kernels import eigenframework as ef
 from reprise.papers.infinite_width.more_is_better.experiments import FeatureStudy
+from reprise.papers.infinite_width.more_is_better.images import ReluSweep
 from reprise.papers.infinite_width.more_is_better.simulation import LawRun
 from reprise.papers.infinite_width.more_is_better.theory import IMAGE_EXPONENTS, LawTask, admissible_ratio
 from reprise.papers.infinite_width.more_is_better.vision import VisionStudy, summary
 
-__all__ = ["edge_of_the_class", "image_ratios", "largest_deviation", "law_ratios", "width_gain"]
+__all__ = ["edge_of_the_class", "image_ratios", "largest_deviation", "law_ratios", "relu_errors", "width_gain"]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -37,6 +38,25 @@ def largest_deviation(study: FeatureStudy) -> str:
         f"n = {study.ns[n]}, k = {[*study.widths, '∞'][k]} and δ = {study.ridges[ridge]:.2g}; "
         f"{100 * np.mean(off > 0.03):.0f} % of all points are off by more than 3 %."
     )
+
+
+def relu_errors(runs: Sequence[tuple[str, ReluSweep]]) -> str:
+    """How far the theory is off on images, and on Gaussian points with the same spectrum and coefficients."""
+    head = ["data", "median error", "test error alone", "training error alone", "worst", "Gaussian imitation"]
+    rows = []
+    for name, run in runs:
+        test, train = (
+            np.abs(found.mean(axis=0) / expected - 1)
+            for found, expected in ((run.test, run.test_theory), (run.train, run.train_theory))
+        )
+        imitated = [
+            np.abs(found(0.0)[:, 0].mean(axis=0) / expected - 1)
+            for found, expected in ((run.imitated.test, run.test_imitated), (run.imitated.train, run.train_imitated))
+        ]
+        both = np.stack([test, train])
+        numbers = np.median(both), np.median(test), np.median(train), both.max(), np.median(imitated)
+        rows.append([name, *(f"{100 * number:.1f} %" for number in numbers)])
+    return _table(head, rows)
 
 
 def law_ratios(runs: dict[LawTask, LawRun]) -> str:

@@ -56,7 +56,7 @@ def noise_curves(studies: Sequence[VisionStudy]) -> Drawn:
     fig, axes = plotting.wide(len(studies), names) if len(studies) > 1 else plotting.single(names[0])
     panels = list(np.atleast_1d(np.asarray(axes, dtype=object)))
     rows: list[dict[str, Any]] = []
-    ratios = np.linspace(0, 0.9995, 400) ** 2
+    ratios = np.linspace(0, 0.9995, 150) ** 2
     for ax, study in zip(panels, studies, strict=True):
         selection, evaluation = study.noisy
         colours = plotting.family(len(study.noise_levels))
