@@ -1,7 +1,7 @@
 """What a deep kernel machine costs, dense and sparse, and whether both compute the same: the evidence for claim C5."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from reprise.progress import task as progress
 from reprise.statistics import bootstrap
 
 KERNEL = "se"
-DEPTH = 2
+DEPTH = 1
 INPUTS = 4
 
 
@@ -116,8 +116,19 @@ def full_block_objective(machine: sparse.Machine, x: Array, y: Array) -> Array:
     return sparse.collapsed_bound(summary, machine.log_noise) - sparse.divergence(machine) + 1e-12 * jnp.sum(residual)
 
 
+def study_costs(
+    sizes: Mapping[str, Sequence[int]], *, repeats: int, inducing: int, key: PRNGKeyArray
+) -> dict[str, Timings]:
+    """Timings of each kind of objective that has sizes."""
+    return {
+        kind: time_objective(kind, size, repeats=repeats, inducing=inducing, key=key)
+        for kind, size in sizes.items()
+        if size
+    }
+
+
 def time_objective(kind: str, sizes: Sequence[int], *, repeats: int, inducing: int, key: PRNGKeyArray) -> Timings:
-    """Seconds for one objective and gradient of a two-layer machine, compiled beforehand.
+    """Seconds for one objective and gradient of a machine with one hidden layer, compiled beforehand.
 
     `kind` is "dense", "sparse" or "full block". Repeats go round all sizes in turn, so that a passing disturbance hits
     all of them alike. On a CPU the clock is the process's own CPU time with single-threaded linear algebra, which other

@@ -1,6 +1,7 @@
-"""The chapter's figures: each returns the figure and a tidy frame of exactly what it draws."""
+"""The chapter's figures: each gives the figure and a tidy frame of exactly what it draws, ready for `study.figure`."""
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,12 @@ from reprise.papers.infinite_width.deep_kernel_machines.representation_study imp
 from reprise.papers.infinite_width.deep_kernel_machines.scalar_study import ScalarStudy
 from reprise.statistics import mean
 
-Drawn = tuple[Figure, pd.DataFrame]
+
+class Drawn(TypedDict):
+    """A figure and the data in it."""
+
+    fig: Figure
+    data: pd.DataFrame
 
 
 def curve(x: np.ndarray, samples: Float[np.ndarray, "seeds x"], quantity: str) -> pd.DataFrame:
@@ -58,7 +64,7 @@ def gram_errors(study: LimitStudy, slope: Estimate) -> Drawn:
     plotting.log_ticks(ax, "y")
     ax.set(xlabel="width N (units in a layer)", ylabel=r"$\|E[G]-G^*\|_F\,/\,\|G^*\|_F$")
     theory = pd.DataFrame({"quantity": "1/N", "x": study.widths, "value": guide})
-    return fig, pd.concat([copied, wrong, single, theory], ignore_index=True)
+    return {"fig": fig, "data": pd.concat([copied, wrong, single, theory], ignore_index=True)}
 
 
 def feature_marginals(study: LimitStudy, scalar: ScalarStudy) -> Drawn:
@@ -102,7 +108,7 @@ def feature_marginals(study: LimitStudy, scalar: ScalarStudy) -> Drawn:
     right.set(xlabel="width N", ylabel="|excess kurtosis|")
     plotting.panel_letters([left, right])
     frames += [table.assign(panel="kurtosis") for table in (one, deep, network)]
-    return fig, pd.concat(frames, ignore_index=True)
+    return {"fig": fig, "data": pd.concat(frames, ignore_index=True)}
 
 
 def gram_matrices(study: AlignmentStudy) -> Drawn:
@@ -116,7 +122,7 @@ def gram_matrices(study: AlignmentStudy) -> Drawn:
         pd.DataFrame({"matrix": name, "row": rows.ravel(), "column": columns.ravel(), "correlation": matrix.ravel()})
         for name, matrix in zip(names, matrices, strict=True)
     ]
-    return fig, pd.concat(frames, ignore_index=True)
+    return {"fig": fig, "data": pd.concat(frames, ignore_index=True)}
 
 
 def alignments(study: AlignmentStudy) -> Drawn:
@@ -130,7 +136,8 @@ def alignments(study: AlignmentStudy) -> Drawn:
     plotting.experiment(left, true.x, true.value, true.low, true.high)
     plotting.control(left, shuffled.x, shuffled.value, shuffled.low, shuffled.high)
     for table, colour in ((true, plotting.EXPERIMENT), (shuffled, plotting.CONTROL)):
-        plotting.direct_label(left, table.x.iloc[-2], table.value.iloc[-2], table.quantity.iloc[0], colour, "below")
+        plotting.direct_label(left, table.x.iloc[-2], table.value.iloc[-2], table.quantity.iloc[0], colour, "left")
+    plotting.direct_label(left, study.nus[0], study.alignment[:, 0].mean(), "NNGP", side="above")
     left.set(xlabel="ν (width over label copies)", ylabel="alignment of $G_L$ with $YY^T$", ylim=(0.0, 1.05))
     frames = [true.assign(panel="alignment"), shuffled.assign(panel="alignment")]
     layers = study.divergence.shape[2]
@@ -145,7 +152,7 @@ def alignments(study: AlignmentStudy) -> Drawn:
         ax.invert_xaxis()
     plotting.log_ticks(right, "y")
     plotting.panel_letters([left, right])
-    return fig, pd.concat(frames, ignore_index=True)
+    return {"fig": fig, "data": pd.concat(frames, ignore_index=True)}
 
 
 def regression_gains(tables: Mapping[str, pd.DataFrame]) -> Drawn:
@@ -158,6 +165,9 @@ def regression_gains(tables: Mapping[str, pd.DataFrame]) -> Drawn:
         names = [name.removeprefix("uci/") for name in found]
         controls = [permuted.get(name) for name in found] if with_control else None
         plotting.intervals(ax, names, list(found.values()), controls=controls)
+        if controls is not None:
+            ax.get_legend_handles_labels()[0][-1].set_label("permuted labels")
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
         ax.set_xlabel("test log density per point, difference [nats]")
         for labels, group in (("true", found), ("permuted", permuted)):
             frames += [
@@ -173,7 +183,7 @@ def regression_gains(tables: Mapping[str, pd.DataFrame]) -> Drawn:
                 for name, e in group.items()
             ]
     plotting.panel_letters(axes)
-    return fig, pd.DataFrame(frames)
+    return {"fig": fig, "data": pd.DataFrame(frames)}
 
 
 def costs(timings: Mapping[str, Timings], agreement: Agreement) -> Drawn:
@@ -183,13 +193,13 @@ def costs(timings: Mapping[str, Timings], agreement: Agreement) -> Drawn:
     )
     frames = []
     for name, timing in timings.items():
-        draw = plotting.control if name == "full block" else plotting.experiment
         middle = np.median(timing.seconds, axis=0)
         low, high = timing.seconds.min(axis=0), timing.seconds.max(axis=0)
-        options = (
-            {} if name == "full block" else {"color": plotting.GROUPS[1] if name == "dense" else plotting.EXPERIMENT}
-        )
-        line = draw(left, timing.sizes, middle, low, high, label=name, **options)
+        if name == "full block":
+            line = plotting.control(left, timing.sizes, middle, low, high, label=name)
+        else:
+            colour = plotting.GROUPS[1] if name == "dense" else plotting.EXPERIMENT
+            line = plotting.experiment(left, timing.sizes, middle, low, high, label=name, color=colour)
         left.plot(timing.sizes, middle, color=line.get_color(), linewidth=0.9)
         estimate = timing.slope()
         plotting.direct_label(
@@ -197,7 +207,8 @@ def costs(timings: Mapping[str, Timings], agreement: Agreement) -> Drawn:
         )
         table = pd.DataFrame({"quantity": name, "x": timing.sizes, "value": middle, "low": low, "high": high})
         frames.append(table.assign(panel="seconds"))
-    plotting.log_ticks(left, "both")
+    plotting.log_ticks(left, "x", sorted({size for timing in timings.values() for size in timing.sizes}))
+    plotting.log_ticks(left, "y")
     left.set(xlabel="data points P", ylabel="seconds per objective and gradient")
     gaps = np.maximum(agreement.gap, 1e-17)
     for problem, row in enumerate(gaps):
@@ -207,9 +218,10 @@ def costs(timings: Mapping[str, Timings], agreement: Agreement) -> Drawn:
         table = pd.DataFrame({"quantity": f"problem {problem + 1}", "x": agreement.inducing, "value": row})
         frames.append(table.assign(panel="gap"))
     plotting.log_ticks(right, "y")
+    right.set_xticks(agreement.inducing)
     right.set(xlabel=f"inducing points, of {agreement.inducing[-1]} data points", ylabel="|sparse − dense| / |dense|")
     plotting.panel_letters([left, right])
-    return fig, pd.concat(frames, ignore_index=True)
+    return {"fig": fig, "data": pd.concat(frames, ignore_index=True)}
 
 
 def network_posteriors(study: NetworkStudy, slope: Estimate) -> Drawn:
@@ -237,7 +249,7 @@ def network_posteriors(study: NetworkStudy, slope: Estimate) -> Drawn:
             {"panel": "density", "quantity": label, "x": density.f[inside], "value": density.p[inside]}
         )
         frames.append(table)
-    left.legend(loc="upper right", fontsize=8.5)
+    left.legend(loc="upper left", fontsize=9)
     left.set(xlabel="feature f", ylabel="density")
     near, far = (
         curve(study.widths, values, name)
@@ -256,7 +268,7 @@ def network_posteriors(study: NetworkStudy, slope: Estimate) -> Drawn:
     right.set(xlabel="width N", ylabel="total variation distance")
     plotting.panel_letters([left, right])
     frames += [table.assign(panel="distance") for table in (near, far)]
-    return fig, pd.concat(frames, ignore_index=True)
+    return {"fig": fig, "data": pd.concat(frames, ignore_index=True)}
 
 
 def _correlation(gram: np.ndarray) -> np.ndarray:

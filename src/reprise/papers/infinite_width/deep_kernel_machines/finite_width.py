@@ -8,12 +8,13 @@ units taken out, in $LP(P+1)/2$ dimensions at every width $N\ge P$. The rotation
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from blackjax.mcmc.hmc import HMCState
 from jax.scipy.stats import multivariate_normal
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -92,7 +93,7 @@ def log_density(position: Float[Array, " size"], problem: Problem, kernel: str, 
     gram = grams_of(_triangles(position, depth, width, p), problem.gram0, width, kernel)[-1]
     top = jnp.diagonal(gram)
     covariance = KERNELS[kernel](top, gram, top) + problem.noise * jnp.eye(p)
-    fit = multivariate_normal.logpdf(problem.y.T, jnp.zeros(p), covariance).sum()
+    fit = jnp.sum(multivariate_normal.logpdf(problem.y.T, jnp.zeros(p), covariance))
     return log_prior + problem.copies * fit
 
 
@@ -178,7 +179,7 @@ def _run(
     def density(white: Array, frame: Frame, problem: Problem) -> Array:
         return log_density(frame.shift + frame.root @ white, problem, kernel, depth)
 
-    def one(key: Array, state: Array, log_step: Array, frame: Frame, problem: Problem) -> tuple[Array, Array]:
+    def one(key: Array, state: HMCState, log_step: Array, frame: Frame, problem: Problem) -> tuple[HMCState, Any]:
         target = partial(density, frame=frame, problem=problem)
         if sampler == "nuts":
             return nuts(key, state, target, jnp.exp(log_step), jnp.ones_like(state.position), 7)
@@ -186,13 +187,15 @@ def _run(
         length = jax.random.randint(key_length, (), 1, 13)
         return hmc(key, state, target, jnp.exp(log_step), jnp.ones_like(state.position), length)
 
-    def keep(state: Array, frame: Frame, problem: Problem) -> tuple[Array, Array]:
+    def keep(state: HMCState, frame: Frame, problem: Problem) -> tuple[Array, Array]:
         position = frame.shift + frame.root @ state.position
         p = problem.gram0.shape[0]
         triangles = _triangles(position, depth, problem.width, p)
         return position, grams_of(triangles, problem.gram0, problem.width, kernel)
 
-    def step(carry: tuple[Array, Array], xs: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+    def step(
+        carry: tuple[HMCState, Array], xs: tuple[Array, Array]
+    ) -> tuple[tuple[HMCState, Array], tuple[Array, ...]]:
         (states, log_step), (keys, gain) = carry, xs
         over_chains = jax.vmap(one, (0, 0, None, None, None))
         states, info = jax.vmap(over_chains)(keys, states, log_step, frame, problem)
@@ -201,7 +204,7 @@ def _run(
         kept = (positions, grams, states.logdensity_grad, info.is_divergent, info.acceptance_rate)
         return (states, log_step), kept
 
-    def start(white: Array, frame: Frame, problem: Problem) -> Array:
+    def start(white: Array, frame: Frame, problem: Problem) -> HMCState:
         return blackjax.nuts.init(white, partial(density, frame=frame, problem=problem))
 
     states = jax.vmap(jax.vmap(start, (0, None, None)))(white, frame, problem)

@@ -5,6 +5,7 @@ the NNGP keeps them at the identity, the machine learns them against $\nu$ diver
 of the steps is the NNGP's and common to all; the second half is each method's own.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -59,7 +60,8 @@ class Settings(NamedTuple):
 
 def task_of(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> Task:
     """A task in which every training point counts."""
-    return Task(*(np.asarray(a, dtype=float) for a in (x, y, x_test, y_test)), np.ones(len(y)))
+    x, y, x_test, y_test = (np.asarray(a, dtype=float) for a in (x, y, x_test, y_test))
+    return Task(x, y, x_test, y_test, np.ones(len(y)))
 
 
 def first_machine(task: Task, settings: Settings, key: PRNGKeyArray) -> Machine:
@@ -97,9 +99,9 @@ def choose_nu(task: Task, settings: Settings, key: PRNGKeyArray) -> float:
 
 
 def compare(
-    task: Task, settings: Settings, key: PRNGKeyArray, *, methods: tuple[str, ...] = ("dkm", "nngp", "map", "gp")
-) -> dict[str, Scores | float]:
-    """Scores of the methods on one split, and the nu that was chosen for "dkm".
+    task: Task, settings: Settings, key: PRNGKeyArray, *, methods: Sequence[str] = ("dkm", "nngp", "map", "gp")
+) -> tuple[float, dict[str, Scores]]:
+    """The nu that was chosen for "dkm" on one split, and the scores of the methods.
 
     "gp" is a sparse Gaussian process with the same kernel and no hidden layer.
     """
@@ -114,7 +116,7 @@ def compare(
         "map": lambda: fit(start, nu=0.0, learn_grams=True),
         "gp": lambda: fit(fit(shallow, nu=0.0, learn_grams=False), nu=0.0, learn_grams=False),
     }
-    return {"nu": nu, **{name: score(recipes[name](), task, settings.kernel) for name in methods}}
+    return nu, {name: score(recipes[name](), task, settings.kernel) for name in methods}
 
 
 @partial(jax.jit, static_argnames=("kernel", "steps"))

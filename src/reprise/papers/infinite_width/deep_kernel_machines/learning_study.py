@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 from threadpoolctl import threadpool_limits
 
 from reprise import datasets
-from reprise.estimate import Estimate
+from reprise.estimate import Estimate, as_tuple
 from reprise.papers.infinite_width.deep_kernel_machines.learning import Scores, Settings, Task, compare, task_of
 from reprise.progress import task as progress
 from reprise.statistics import mean, paired_difference
@@ -24,7 +24,7 @@ def study_learning(
     *,
     key: PRNGKeyArray,
     permuted: bool = False,
-    methods: tuple[str, ...] = ("dkm", "nngp", "map", "gp"),
+    methods: Sequence[str] = ("dkm", "nngp", "map", "gp"),
 ) -> pd.DataFrame:
     """One row for each set, split and method: scores and the chosen nu.
 
@@ -38,7 +38,7 @@ def study_learning(
     workers = max(1, os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
     label = "splits, permuted labels" if permuted else "splits"
 
-    def run(job: tuple[str, int]) -> dict[str, Scores | float]:
+    def run(job: tuple[str, int]) -> tuple[float, dict[str, Scores]]:
         return compare(tasks[job], settings, jax.random.fold_in(key, jobs.index(job)), methods=methods)
 
     rows = []
@@ -47,8 +47,7 @@ def study_learning(
         ThreadPoolExecutor(workers) as pool,
         progress(label, len(jobs)) as advance,
     ):
-        for (name, split), found in zip(jobs, pool.map(run, jobs), strict=True):
-            nu = found.pop("nu")
+        for (name, split), (nu, found) in zip(jobs, pool.map(run, jobs), strict=True):
             rows += [
                 {"set": name, "split": split, "method": method, "nu": nu, **scores._asdict()}
                 for method, scores in found.items()
@@ -85,13 +84,13 @@ def gain_estimates(
 def share_won(table: pd.DataFrame, column: str, method: str = "dkm", baseline: str = "nngp") -> Estimate:
     """Share of the sets on which the paired gain is significantly positive."""
     estimates = gain_estimates(table, column, method, baseline)
-    won = np.array([e.low > 0 for e in estimates.values()], dtype=float)
+    won = np.array([as_tuple(e.low)[0] > 0 for e in estimates.values()], dtype=float)
     return Estimate.exact(won.mean(), n=len(won), method="count of sets whose 95 % interval lies above zero")
 
 
 def worst_upper_limit(table: pd.DataFrame, column: str, method: str = "dkm", baseline: str = "nngp") -> Estimate:
     """The lowest upper end among the sets' intervals: below zero if the method loses significantly somewhere."""
-    ends = [e.high for e in gain_estimates(table, column, method, baseline).values()]
+    ends = [as_tuple(e.high)[0] for e in gain_estimates(table, column, method, baseline).values()]
     return Estimate.exact(min(ends), n=len(ends), method="lowest upper 95 % limit over sets")
 
 

@@ -1,12 +1,13 @@
 """Finite deep Gaussian processes against the limit, width by width: the evidence for claims C1 and C2."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 from scipy import stats
 
+from reprise.estimate import as_tuple
 from reprise.papers.infinite_width.deep_kernel_machines.closed_forms import sphere_kurtosis
 from reprise.papers.infinite_width.deep_kernel_machines.finite_width import Chains, Problems, draw_problems, sample
 from reprise.papers.infinite_width.deep_kernel_machines.gram_kernels import nngp_grams
@@ -25,14 +26,14 @@ class Settings(NamedTuple):
     widths: list[int]
     problems: int = 4
     points: int = 4
-    inputs: int = 3
-    outputs: int = 3
     depth: int = 2
     kernel: str = "relu"
-    noise: float = 0.1
     chains: int = 4
     draws: int = 1000
     sampler: str = "nuts"
+    inputs: int = 3
+    outputs: int = 3
+    noise: float = 0.1
 
 
 class LimitStudy(NamedTuple):
@@ -119,6 +120,14 @@ def study_limit(settings: Settings, *, key: PRNGKeyArray) -> LimitStudy:
     )
 
 
+def report(study: LimitStudy) -> str:
+    """What the diagnostics say beside the checks, as Markdown."""
+    return (
+        f"Share of divergent transitions: **{study.divergent:.2%}** at most. Ascents of the objective from three starts end "
+        f"within **{study.optima_gap:.1e}** of each other."
+    )
+
+
 def optimise_all(problems: Problems, settings: Settings, *, nu: float, starts: int, key: PRNGKeyArray) -> list[Optimum]:
     """The maximum of the objective for every problem."""
     return [
@@ -163,7 +172,7 @@ def _one_width(
     settings: Settings,
     rng: np.random.Generator,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, Any]] = []
     means, shown = [], np.zeros(0)
     for s, optimum in enumerate(optima):
         size = np.linalg.norm(optimum.grams)
@@ -213,7 +222,7 @@ def _kurtosis(grams: Float[np.ndarray, "draws layers p p"], width: int) -> float
 def _mahalanobis_ks(units: Float[np.ndarray, "draws p units"], covariance: Float[np.ndarray, "p p"]) -> float:
     p = covariance.shape[0]
     white = np.linalg.solve(np.linalg.cholesky(covariance), np.swapaxes(units, 0, 1).reshape(p, -1))
-    return float(ks_distance(np.sum(white**2, axis=0), lambda t: stats.chi2.cdf(t, p)).value)
+    return as_tuple(ks_distance(np.sum(white**2, axis=0), lambda t: stats.chi2.cdf(t, p)).value)[0]
 
 
 def _diagnostics(grams: Float[np.ndarray, "chains draws depth p p"], other: np.ndarray) -> dict[str, float]:

@@ -103,7 +103,8 @@ def study_plane(widths: list[int], instances: int, *, draws: int, noise: float =
 
 def study_linear_networks(instances: int, *, noise: float = 0.1, key: PRNGKeyArray) -> LinearNetworks:
     """With linear activations the tilted law must be the deep kernel machine; with ReLU it must not."""
-    linear, relu = [], []
+    linear: list[float] = []
+    relu: list[float] = []
     for key_one in jax.random.split(key, instances):
         k0, y = _two_points(key_one)
         for errors, kernel, second_moment in (

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from scipy import optimize
 
 from reprise.kernels.gp import log_marginal_likelihood
@@ -58,7 +58,7 @@ def objective(
 
 
 def layer_divergences(
-    grams: Float[Array, "depth p p"], gram0: Float[Array, "p p"], kernel: str
+    grams: Float[ArrayLike, "depth p p"], gram0: Float[ArrayLike, "p p"], kernel: str
 ) -> Float[np.ndarray, " depth"]:
     """How far each layer has moved from what the layer below prescribes."""
     return np.asarray(_divergences(jnp.asarray(grams), jnp.asarray(gram0), kernel))
@@ -89,8 +89,8 @@ def unpack(flat: Float[Array, " size"], depth: int, p: int) -> Float[Array, "dep
 
 
 def maximise(
-    gram0: Float[Array, "p p"],
-    y: Float[Array, "p outputs"],
+    gram0: Float[ArrayLike, "p p"],
+    y: Float[ArrayLike, "p outputs"],
     *,
     kernel: str,
     depth: int,
@@ -103,11 +103,11 @@ def maximise(
 
     BFGS on the whitened triangles, float64; several starts, since small $\nu$ can have several local maxima.
     """
+    gram0, y = jnp.asarray(gram0), jnp.asarray(y)
     p = gram0.shape[0]
     flat_identity = np.tile(np.eye(p)[np.tril_indices(p)], depth)
     jitters = 0.3 * generator(key).normal(size=(starts, flat_identity.size))
     jitters[0] = 0.0
-    gram0, y = jnp.asarray(gram0), jnp.asarray(y)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = _loss_and_gradient(flat, gram0, y, nu, noise, kernel, depth)

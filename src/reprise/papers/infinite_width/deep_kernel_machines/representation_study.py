@@ -1,7 +1,7 @@
 r"""What the labels do to the representation, and that it vanishes as $\nu\to\infty$: the evidence for claim C3."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,8 @@ class AlignmentStudy(NamedTuple):
 
 def study_linear(problems: int, *, points: int, depth: int, key: PRNGKeyArray) -> LinearStudy:
     """Optimise the deep linear objective numerically and compare with the geodesic and with the straight line."""
-    geometric, arithmetic = [], []
+    geometric: list[float] = []
+    arithmetic: list[float] = []
     for number in range(problems):
         gram0, s = (w @ w.T / (2 * points) for w in generator(key, number).normal(size=(2, points, 2 * points)))
         found = _linear_optimum(gram0, s, depth)
@@ -53,18 +54,25 @@ def study_linear(problems: int, *, points: int, depth: int, key: PRNGKeyArray) -
 
 
 def study_alignment(
-    nus: list[float], problems: int, *, points: int, depth: int, kernel: str, noise: float, key: PRNGKeyArray
+    nus: list[float],
+    problems: int,
+    *,
+    points: int,
+    depth: int,
+    kernel: str = "relu",
+    noise: float = 0.1,
+    key: PRNGKeyArray,
 ) -> AlignmentStudy:
     """Centred alignment of the top Gram matrix with the labels' Gram matrix, for each nu, true and shuffled labels."""
     tasks = draw_problems(key, problems=problems, points=points, inputs=3, outputs=2)
     orders = [generator(key, s).permutation(points) for s in range(problems)]
-    rows: dict[str, list[list[float]]] = {"alignment": [], "shuffled": [], "divergence": [], "from_nngp": []}
+    rows: dict[str, list[Any]] = {"alignment": [], "shuffled": [], "divergence": [], "from_nngp": []}
     shown: dict[str, np.ndarray] = {}
     for s, (gram0, y, order) in enumerate(zip(tasks.gram0, tasks.y, orders, strict=True)):
         labels, prior = y @ y.T, np.asarray(nngp_grams(kernel, jnp.asarray(gram0), depth))
         if s == 0:
             shown["prior"] = prior[-1]
-        columns: dict[str, list[float]] = {name: [] for name in rows}
+        columns: dict[str, list[Any]] = {name: [] for name in rows}
         for nu in nus:
             grams, wrong = (
                 maximise(gram0, targets, kernel=kernel, depth=depth, nu=nu, noise=noise, key=key).grams
@@ -81,7 +89,9 @@ def study_alignment(
             shown["labels"] = labels
         for name, values in columns.items():
             rows[name].append(values)
-    return AlignmentStudy(np.asarray(nus), *(np.asarray(rows[name]) for name in rows), grams=shown)
+    return AlignmentStudy(
+        nus=np.asarray(nus), grams=shown, **{name: np.asarray(values) for name, values in rows.items()}
+    )
 
 
 def centred_alignment(a: Float[np.ndarray, "p p"], b: Float[np.ndarray, "p p"]) -> float:

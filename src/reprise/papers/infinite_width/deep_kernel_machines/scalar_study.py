@@ -40,3 +40,12 @@ def study_scalar(widths: list[int], instances: int, *, key: PRNGKeyArray) -> Sca
         rows["kurtosis"].append([p.kurtosis for p in copied])
         rows["network"].append([p.standardised(4) - 3.0 for p in networks])
     return ScalarStudy(np.asarray(widths, dtype=float), *(np.asarray(rows[name]) for name in rows))
+
+
+def report(study: ScalarStudy) -> str:
+    """The sign of the kurtosis in the narrowest layer, as Markdown."""
+    narrow = study.kurtosis[:, 0]
+    return (
+        f"At width {int(study.widths[0])} the excess kurtosis is negative in **{np.mean(narrow < 0):.0%}** of the one-point "
+        f"problems, and {narrow.mean():.2f} on average."
+    )

@@ -47,7 +47,7 @@ class Summary(NamedTuple):
     target: Float[Array, " i"]
     trace: Float[Array, ""]
     square: Float[Array, ""]
-    count: Float[Array, ""]
+    points: Float[Array, ""]
 
 
 class Prediction(NamedTuple):
@@ -112,9 +112,9 @@ def collapsed_bound(summary: Summary, log_noise: Float[Array, ""]) -> Float[Arra
     noise = jnp.exp(log_noise)
     inner = jnp.linalg.cholesky(jnp.eye(summary.target.size) + summary.outer / noise)
     fit = jax.scipy.linalg.solve_triangular(inner, summary.target, lower=True) / noise
-    log_det = 2.0 * jnp.sum(jnp.log(jnp.diagonal(inner))) + summary.count * log_noise
+    log_det = 2.0 * jnp.sum(jnp.log(jnp.diagonal(inner))) + summary.points * log_noise
     quadratic = summary.square / noise - jnp.sum(fit**2)
-    return -0.5 * (summary.count * jnp.log(2.0 * jnp.pi) + log_det + quadratic + summary.trace / noise)
+    return -0.5 * (summary.points * jnp.log(2.0 * jnp.pi) + log_det + quadratic + summary.trace / noise)
 
 
 def divergence(machine: Machine) -> Float[Array, ""]:
