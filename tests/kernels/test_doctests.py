@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 MODULES = [
-    "activations", "closed_form", "eigenconstants", "eigenframework", "gp", "gram", "random_features", "ridge",
+    "activations", "closed_form", "eigenconstants", "eigenframework", "gp", "gram", "random_features", "ridge", "shifted",
 ]  # fmt: skip
 
 

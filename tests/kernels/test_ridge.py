@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge as Reference
 
-from reprise.kernels.ridge import KernelRidge
+from reprise.kernels.ridge import KernelRidge, ridge_path
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(30, 4))
@@ -32,9 +32,25 @@ def test_path_against_scikit_learn(rank):
     for number, ridge in enumerate(RIDGES):
         reference = Reference(alpha=ridge, kernel="precomputed").fit(K, Y[rank])
         np.testing.assert_allclose(path[number], reference.predict(K_TEST), rtol=1e-7, atol=1e-10)
-        np.testing.assert_allclose(model.predict(K_TEST, ridge), path[number], rtol=1e-12)
+        np.testing.assert_allclose(model.predict(K_TEST, ridge), path[number], rtol=1e-8)
         residual = (reference.predict(K) - Y[rank]).reshape(30, -1)
         np.testing.assert_allclose(train[number], (residual**2).sum(1).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_fast_path_is_the_same(rank):
+    model, fast = KernelRidge.fit(K, Y[rank]), ridge_path(K, Y[rank], K_TEST, RIDGES)
+    np.testing.assert_allclose(fast.predictions, model.path(K_TEST, RIDGES), rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(fast.train_error, model.train_error(RIDGES), rtol=1e-7)
+    for number, ridge in enumerate(RIDGES):
+        reference = Reference(alpha=ridge, kernel="precomputed").fit(K, Y[rank])
+        np.testing.assert_allclose(fast.predictions[number], reference.predict(K_TEST), rtol=1e-7, atol=1e-10)
+
+
+def test_many_test_points_take_the_other_order():
+    model = KernelRidge.fit(K, Y[2])
+    many = np.repeat(K_TEST, 4, axis=0)
+    np.testing.assert_allclose(model.path(many, RIDGES)[:, ::4], model.path(K_TEST, RIDGES), rtol=1e-8, atol=1e-11)
 
 
 @pytest.mark.parametrize("rank", [1, 2])
@@ -140,3 +156,11 @@ def test_bad_questions():
         model.path(K_TEST, np.array([1.0, np.nan]))
     with pytest.raises(ValueError, match="must be a vector"):
         model.loo(1.0)
+    with pytest.raises(ValueError, match=r"k_test must have shape \(test points, 30\), got \(30, 9\)"):
+        ridge_path(K, Y[1], K_TEST.T, RIDGES)
+    with pytest.raises(ValueError, match="at least 0"):
+        ridge_path(K, Y[1], K_TEST, -RIDGES)
+    with pytest.raises(ValueError, match="not symmetric"):
+        ridge_path(bent(K, 0.9), Y[1], K_TEST, RIDGES)
+    with pytest.raises(ValueError, match=r"with 0 on its diagonal is not positive definite.*KernelRidge"):
+        ridge_path(np.diag(np.arange(30.0)), Y[1], K_TEST, np.zeros(1))

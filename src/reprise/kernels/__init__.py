@@ -2,7 +2,8 @@
 
 - `closed_form`: NNGP and NTK recursions of fully connected networks; `activations`: the Gaussian expectations in them.
 - `gram`: blocked, symmetric Gram matrices over all devices, with progress.
-- `ridge`: kernel ridge regression, one eigendecomposition for all ridges; `random_features`: its finite-width counterpart.
+- `ridge`: kernel ridge regression, one decomposition for all ridges (`shifted`: the linear algebra of its fast path);
+  `random_features`: its finite-width counterpart.
 - `eigenframework`: what both are expected to achieve, from the spectrum of the kernel and the target.
 - `gp`: Gaussian-process posteriors and the limit of ensembles of infinitely wide trained networks.
 - `nt`: the one gateway to the library neural-tangents.

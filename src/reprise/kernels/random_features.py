@@ -4,22 +4,14 @@ Every map here returns $\Phi$ of shape (n, width) with the factor $1/\sqrt{\text
 is an average over the features and tends to the kernel as the width grows.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Key
 
 import reprise._x64  # noqa: F401
+from reprise.kernels.ridge import RidgePath
 
 __all__ = ["RidgePath", "gaussian_features", "relu_features", "ridge_path"]
-
-
-class RidgePath(NamedTuple):
-    """Ridge regression for every ridge: predictions at the test points, and the mean squared training error."""
-
-    predictions: Float[Array, "r t"] | Float[Array, "r t c"]
-    train_error: Float[Array, " r"]
 
 
 def gaussian_features(
