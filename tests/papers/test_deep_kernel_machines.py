@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
 
 from reprise.kernels import closed_form, gp
 from reprise.papers.infinite_width.deep_kernel_machines import (
@@ -237,6 +237,10 @@ class TestNetworks:
             moment = weight @ (f**order).mean(axis=1)
             assert exact.moment(order) == pytest.approx(moment, rel=0.02, abs=0.01)
 
+    def test_exact_law_reaches_as_far_as_the_labels_ask(self) -> None:
+        found = network_study.study_networks([256, 1024], 8, key=jax.random.key(5))
+        np.testing.assert_allclose(found.distance[:, 1] / found.distance[:, 0], 0.25, rtol=0.1)
+
     def test_two_piece_gaussian_is_self_consistent(self) -> None:
         law = bayesian_networks.scalar_limit(1.2, 2.0, 0.3)
         kernel = 2.0 * float(np.sum(np.maximum(law.f, 0) ** 2 * law.p) * (law.f[1] - law.f[0]))
@@ -307,6 +311,38 @@ class TestSparse:
         exact = gp.posterior(gram[30:, 30:], gram[30:, :30], gram[:30, :30], y, 0.1)
         np.testing.assert_allclose(got.mean, exact.mean, atol=2e-3)
         np.testing.assert_allclose(got.variance, jnp.diagonal(exact.covariance) + 0.1, atol=2e-3)
+
+    def test_a_new_point_is_where_the_joint_objective_puts_it(self) -> None:
+        rng = np.random.default_rng(11)
+        x, y = rng.normal(size=(4, 3)), rng.normal(size=(3, 2))
+        gram0 = x @ x.T / 3
+
+        @jax.jit
+        @jax.value_and_grad
+        def loss(flat: jax.Array) -> jax.Array:
+            factors = objective.unpack(flat, 2, 4)
+            top = gram_kernels.apply("se", objective.whitened_grams(factors, jnp.asarray(gram0), "se")[-1])
+            fit = gp.log_marginal_likelihood(top[:3, :3], jnp.asarray(y), 0.1)
+            return sum(objective.whitened_divergence(f) for f in factors) - fit
+
+        start = np.tile(np.eye(4)[np.tril_indices(4)], 2)
+        found = optimize.minimize(
+            lambda f: tuple(np.asarray(v) for v in loss(f)), start, jac=True, options={"gtol": 1e-9}
+        )
+        joint = objective.whitened_grams(objective.unpack(jnp.asarray(found.x), 2, 4), jnp.asarray(gram0), "se")
+        best = objective.maximise(
+            gram0[:3, :3], y, kernel="se", depth=2, nu=1.0, noise=0.1, key=jax.random.key(0)
+        ).grams
+        np.testing.assert_allclose(joint[:, :3, :3], best, atol=1e-6)
+        below = [gram0[:3, :3], best[0]]
+        roots = [np.linalg.cholesky(np.asarray(gram_kernels.apply("se", jnp.asarray(b)))) for b in below]
+        triangles = np.stack([np.linalg.solve(c, np.linalg.cholesky(g)) for c, g in zip(roots, best, strict=True)])
+        machine = sparse.initial_machine(jnp.asarray(x[:3]), 2)
+        machine = machine._replace(triangles=jnp.asarray(triangles), log_heights=jnp.zeros(3))
+        blocks, _ = sparse.propagate(machine, jnp.asarray(x[3:]), "se", jitter=0.0)
+        top = gram_kernels.apply("se", joint[-1])
+        np.testing.assert_allclose(blocks.ti[0], top[3, :3], atol=1e-5)
+        np.testing.assert_allclose(blocks.ii, top[:3, :3], atol=1e-5)
 
     def test_held_out_points_do_not_count(self) -> None:
         machine, x, y = self.machine(7)

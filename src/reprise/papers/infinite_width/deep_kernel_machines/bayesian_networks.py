@@ -83,7 +83,8 @@ def scalar_finite(width: int, k0: float, y: float, noise: float, grid: Float[np.
     units are positive (binomial) and $r\sim\chi^2_n$. No limit is taken anywhere.
     """
     others = width - 1
-    t = np.linspace(0.0, np.sqrt(others) + 10.0, 801)[1:]  # t = sqrt(r)
+    # t = sqrt(r), from none to well beyond what the prior (r near N/2) and the labels (kernel near y^2) ask for
+    t = np.linspace(0.0, np.sqrt(others) + np.sqrt(0.5 * width * (y**2 + noise) / k0) + 10.0, 1201)[1:]
     count = np.arange(1, others + 1)
     log_weight = stats.binom.logpmf(count, others, 0.5)
     log_chi = stats.chi.logpdf(t[None, :], count[:, None])
@@ -131,15 +132,25 @@ def plane_limit(
         return p, np.array([[np.sum(p * a**2), cross], [cross, np.sum(p * b**2)]])
 
     def mismatch(flat: np.ndarray) -> np.ndarray:
-        target = tilt(y, law(flat)[1], noise)
-        return np.array([target[0, 0], target[0, 1], target[1, 1]]) - flat
+        return _flat(tilt(y, law(flat)[1], noise)) - flat
 
-    start = np.zeros(3)
-    for _ in range(60):  # damped fixed point, then Newton
-        start = start + 0.1 * np.clip(mismatch(start), -0.5, 0.5)
-    found = optimize.root(mismatch, start, tol=1e-12)
-    p, kernel = law(found.x)
-    return PlaneLaw(axis, p, kernel, float(np.max(np.abs(mismatch(found.x)))))
+    large = law(np.zeros(3))[1] + y @ y.T / y.shape[1]  # where the tilt is weak, and from where the search descends
+    residual = edge = np.inf
+    for rate in (0.3, 0.1, 0.03):
+        kernel = large
+        for _ in range(int(15 / rate)):
+            kernel = (1.0 - rate) * kernel + rate * law(_flat(tilt(y, kernel, noise)))[1]
+        found = optimize.root(mismatch, _flat(tilt(y, kernel, noise)), tol=1e-12)
+        p, kernel = law(found.x)
+        residual = float(np.max(np.abs(mismatch(found.x))))
+        edge = float(p[[0, -1]].sum() + p[:, [0, -1]].sum())
+        if residual < 1e-6 and edge < 1e-6:
+            return PlaneLaw(axis, p, kernel, residual)
+    raise ArithmeticError(f"no limit law was found on this grid: residual {residual:.1e}, mass at its edge {edge:.1e}")
+
+
+def _flat(symmetric: np.ndarray) -> np.ndarray:
+    return np.array([symmetric[0, 0], symmetric[0, 1], symmetric[1, 1]])
 
 
 class PlaneSample(NamedTuple):

@@ -135,8 +135,8 @@ def alignments(study: AlignmentStudy) -> Drawn:
     left.axhline(study.alignment[:, 0].mean(), color=plotting.INK, linestyle="--", linewidth=1.0)
     plotting.experiment(left, true.x, true.value, true.low, true.high)
     plotting.control(left, shuffled.x, shuffled.value, shuffled.low, shuffled.high)
-    for table, colour in ((true, plotting.EXPERIMENT), (shuffled, plotting.CONTROL)):
-        plotting.direct_label(left, table.x.iloc[-2], table.value.iloc[-2], table.quantity.iloc[0], colour, "left")
+    for table, colour, row in ((true, plotting.EXPERIMENT, -2), (shuffled, plotting.CONTROL, -1)):
+        plotting.direct_label(left, table.x.iloc[row], table.value.iloc[row], table.quantity.iloc[0], colour, "left")
     plotting.direct_label(left, study.nus[0], study.alignment[:, 0].mean(), "NNGP", side="above")
     left.set(xlabel="ν (width over label copies)", ylabel="alignment of $G_L$ with $YY^T$", ylim=(0.0, 1.05))
     frames = [true.assign(panel="alignment"), shuffled.assign(panel="alignment")]
@@ -156,34 +156,30 @@ def alignments(study: AlignmentStudy) -> Drawn:
 
 
 def regression_gains(tables: Mapping[str, pd.DataFrame]) -> Drawn:
-    """Paired differences in test log density to the NNGP of the same kernel, set by set."""
-    fig, axes = plotting.wide(2, ["Deep kernel machine − NNGP", "MAP (no divergences) − NNGP"], share=False)
-    frames = []
-    for ax, method, with_control in ((axes[0], "dkm", True), (axes[1], "map", False)):
-        found = gain_estimates(tables["true"], "test_ll", method)
-        permuted = gain_estimates(tables["permuted"], "test_ll", method) if with_control else {}
-        names = [name.removeprefix("uci/") for name in found]
+    """Paired differences to the NNGP of the same kernel, set by set: the machine's log density and error, MAP's density."""
+    panels = (
+        ("dkm", "test_ll", "Machine: density", "log density per point [nats]", True),
+        ("dkm", "test_rmse", "Machine: error", "RMSE [target's sd]", True),
+        ("map", "test_ll", "MAP: density", "log density per point [nats]", False),
+    )
+    fig, axes = plotting.wide(3, [panel[2] for panel in panels], share=False)
+    rows = []
+    for ax, (method, column, _, label, with_control) in zip(axes, panels, strict=True):
+        found = gain_estimates(tables["true"], column, method)
+        permuted = gain_estimates(tables["permuted"], column, method) if with_control else {}
         controls = [permuted.get(name) for name in found] if with_control else None
-        plotting.intervals(ax, names, list(found.values()), controls=controls)
-        if controls is not None:
-            ax.get_legend_handles_labels()[0][-1].set_label("permuted labels")
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
-        ax.set_xlabel("test log density per point, difference [nats]")
+        plotting.intervals(ax, [name.removeprefix("uci/") for name in found], list(found.values()), controls=controls)
+        ax.set_xlabel(f"difference to NNGP,\n{label}")
         for labels, group in (("true", found), ("permuted", permuted)):
-            frames += [
-                {
-                    "method": method,
-                    "labels": labels,
-                    "set": name,
-                    "value": e.value,
-                    "low": e.low,
-                    "high": e.high,
-                    "n": e.n,
-                }
+            rows += [
+                {"method": method, "quantity": column, "labels": labels, "set": name}
+                | {"value": e.value, "low": e.low, "high": e.high, "n": e.n}
                 for name, e in group.items()
             ]
+    handles, _ = axes[0].get_legend_handles_labels()
+    axes[0].legend(handles, ["labels", "permuted labels"], loc="upper left", bbox_to_anchor=(-0.35, -0.28), ncols=2)
     plotting.panel_letters(axes)
-    return {"fig": fig, "data": pd.DataFrame(frames)}
+    return {"fig": fig, "data": pd.DataFrame(rows)}
 
 
 def costs(timings: Mapping[str, Timings], agreement: Agreement) -> Drawn:

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from reprise import datasets
 from reprise.estimate import Estimate, as_tuple
 from reprise.papers.infinite_width.deep_kernel_machines.learning import Scores, Settings, Task, compare, task_of
+from reprise.plotting import interval_text
 from reprise.progress import task as progress
 from reprise.statistics import mean, paired_difference
 
@@ -101,15 +102,16 @@ def pooled_gain(table: pd.DataFrame, column: str, method: str = "dkm", baseline:
 
 
 def report(table: pd.DataFrame) -> str:
-    """A Markdown table: mean scores on test points by set and method, and the median of the chosen nu."""
+    """Markdown: scores on test points by set and method, the median of the chosen nu, and the machine's paired gains."""
     means = table.pivot_table(index="set", columns="method", values=["test_ll", "test_rmse"])
     methods = [name for name in ("dkm", "nngp", "map", "gp") if name in set(table.method)]
     titles = {"dkm": "machine", "nngp": "NNGP", "map": "MAP", "gp": "shallow GP"}
-    head = "| set | median ν |" + "".join(f" {titles[m]}: log density | RMSE |" for m in methods)
-    rows = [head, "|---|---|" + "---|---|" * len(methods)]
+    density, error = (gain_estimates(table, column) for column in ("test_ll", "test_rmse"))
+    head = ["set", "median ν", *(titles[m] for m in methods), "machine − NNGP: log density", "RMSE"]
+    rows = [head, ["---"] * len(head)]
     for name in table["set"].unique():
-        nu = table[table["set"] == name].nu.median()
-        scores = means.loc[name]
-        cells = "".join(f" {scores['test_ll'][m]:.3f} | {scores['test_rmse'][m]:.3f} |" for m in methods)
-        rows.append(f"| {name} | {nu:g} |{cells}")
-    return "Mean scores on test points, targets in units of their standard deviation:\n\n" + "\n".join(rows)
+        scores, nu = means.loc[name], table[table["set"] == name].nu.median()
+        cells = [f"{scores['test_ll'][m]:.3f} / {scores['test_rmse'][m]:.3f}" for m in methods]
+        rows.append([name, f"{nu:g}", *cells, interval_text(density[name]), interval_text(error[name])])
+    lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return f"Mean log density / RMSE on test points, targets in units of their standard deviation:\n\n{lines}"
