@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -210,6 +211,41 @@ def test_a_part_page_opens_with_what_was_written_about_it(invented, tmp_path):
     (tmp_path / "book" / "parts").mkdir(parents=True)
     (tmp_path / "book" / "parts" / "infinite_width.md").write_text("# Wide\n\nWords.\n")
     assert page_lists.topic("infinite_width", papers, book).startswith("# Wide\n\nWords.\n")
+
+
+def test_the_benchmarks_page_shows_what_was_measured_or_says_that_nothing_was(invented, tmp_path):
+    book = replace(invented.book, root=tmp_path)
+    assert "make bench" in page_lists.benchmarks(book)
+    rows = [
+        {
+            "name": "sum",
+            "against": "a loop",
+            "ours": 0.0123,
+            "theirs": 2.5,
+            "ratio": 203.25,
+            "goal": "at least 2 times as fast",
+            "met": True,
+        },
+        {
+            "name": "help",
+            "against": "",
+            "ours": 0.31,
+            "theirs": None,
+            "ratio": None,
+            "goal": "at most 0.3 s",
+            "met": False,
+        },
+    ]
+    results = {"machine": "a machine", "cores": 2, "date": "2026-11-23", "versions": {"python": "3.11"}, "rows": rows}
+    (tmp_path / "benchmarks").mkdir()
+    file = tmp_path / "benchmarks" / "results.json"
+    file.write_text(json.dumps(results))
+    shown = page_lists.benchmarks(book)
+    for said in ("23 November 2026 on a machine, 2 cores", "12.3 ms", "2.5 s", "203", "not met", "against a loop"):
+        assert said in shown
+    file.write_text("{}")
+    with pytest.raises(BookError, match=r"cannot read .*results\.json: KeyError"):
+        page_lists.benchmarks(book)
 
 
 def test_docstrings_become_pages():

@@ -117,6 +117,6 @@ def benchmarks(book: Compendium) -> str:
 def _results(file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        return {"machine": data["machine_info"], "date": data["datetime"], "rows": data["benchmarks"]}
+        return {name: data[name] for name in ("machine", "cores", "date", "versions", "rows")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BookError(f"cannot read {file}: {type(error).__name__}: {error}") from None

@@ -125,6 +125,7 @@ def _environment() -> Environment:
         criterion=text.criterion,
         day=text.day,
         duration=text.duration,
+        seconds=text.seconds,
         listed=text.listed,
         parameter=text.parameter,
         badge=badge,

@@ -138,6 +138,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def seconds(time: float) -> str:
+    """A measured time to three digits, in milliseconds where it is short."""
+    return f"{time * 1000:.3g} ms" if time < 0.1 else f"{time:.3g} s"
+
+
 def _one_interval(value: float, low: float, high: float, *, ends: bool = True) -> Markup:
     if not all(map(math.isfinite, (value, low, high))):
         shown = number(value)
