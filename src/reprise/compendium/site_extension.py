@@ -38,7 +38,7 @@ def _configure(app: Sphinx, config: Config) -> None:
     config.html_static_path = [*config.html_static_path, str(THEME / "static")]
     config.templates_path = [str(THEME / "layout"), *config.templates_path]
     config.mathjax_path = MATHJAX
-    for number, name in enumerate(("fonts", "base", "evidence", "pages")):
+    for number, name in enumerate(("fonts", "base", "evidence", "pages", "collections", "print")):
         app.add_css_file(f"{name}.css", priority=900 + number)
     app.add_js_file("reprise.js", loading_method="defer", priority=900)
 
