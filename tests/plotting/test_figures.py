@@ -144,6 +144,7 @@ def test_labels_avoid_neighbouring_axes_and_legends():
     axes[0].figure.canvas.draw()
     boxes = [n.get_window_extent() for n in notes]
     assert boxes[0].x1 < axes[1].bbox.x0
+    assert axes[0].bbox.width == pytest.approx(axes[1].bbox.width, rel=0.02)  # no panel is squeezed for a label
     assert all(Bbox.intersection(b, legend.get_window_extent()) is None for b in boxes)
 
 

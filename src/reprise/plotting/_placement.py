@@ -18,6 +18,9 @@ PAD = 6.0
 
 SIDES = {"right": (1, 0), "left": (-1, 0), "above": (0, 1), "below": (0, -1)}
 
+Place = tuple[float, Callable[[Annotation], None]]
+"""A place that a label can be moved to, and how little it is liked."""
+
 
 class Placer(Artist):
     """Moves the labels of its axes just before they are drawn; draws nothing itself."""
@@ -70,12 +73,12 @@ class _Scene:
             _with_ticks(other.bbox, ax.bbox, scale) for other in ax.figure.axes if _apart_from(other.bbox, ax.bbox)
         ]
 
-    def settle(self, note: Annotation, places: Iterable[Callable[[Annotation], None]]) -> None:
-        """Move a label to the best of some places, the first of which is preferred."""
+    def settle(self, note: Annotation, places: Iterable[Place]) -> None:
+        """Move a label to the best of some places."""
         best: tuple[float, Callable[[Annotation], None]] | None = None
-        for rank, move in enumerate(places):
+        for dislike, move in places:
             move(note)
-            cost = 0.5 * rank + self.cost(note.get_window_extent(self.renderer))
+            cost = dislike + self.cost(note.get_window_extent(self.renderer))
             if best is None or cost < best[0]:
                 best = cost, move
         assert best is not None
@@ -86,25 +89,31 @@ class _Scene:
         """How much a label at `box` would be in the way."""
         height = max(1.0, box.height)
         cost = 60.0 * sum(_overlap(box, other, self.scale) for other in self.taken)
-        cost += 8.0 * _covered(box, self.ink, self.scale)
+        cost += 12.0 * _covered(box, self.ink, self.scale)
         cost += 60.0 * sum(_beyond(box, self.frame)) / height
         left, _, below, above = _beyond(box, self.own)
         return cost + (20.0 * (left + below) + 6.0 * above) / height
 
 
-def _around(side: str) -> list[Callable[[Annotation], None]]:
+def _around(side: str) -> list[Place]:
     """Offsets from a point, the preferred side first, then further away and around."""
     first = SIDES[side]
     around = [first, *[v for v in SIDES.values() if v != first], (1, 1), (1, -1), (-1, 1), (-1, -1)]
-    near = [(PAD * 1.2 * a, (PAD + 2.0) * b) for a, b in around]
-    far = [(PAD * 1.2 * a, (PAD + 2.0) * b * k + (k - 1) * 6.0 * s) for k in (2, 3) for a, b in around for s in (1, -1)]
-    return [functools.partial(_move, dx=dx, dy=dy) for dx, dy in near + far]
+    near = [(0.5 * i, PAD * 1.2 * a, (PAD + 2.0) * b) for i, (a, b) in enumerate(around)]
+    far = [
+        (3.0 + 0.06 * abs(dy) + 0.1 * i, PAD * 1.2 * a, dy)
+        for i, (a, b) in enumerate(around)
+        for k in (2, 3, 4, 6, 8)
+        for dy in ((PAD + 2.0) * k * s for s in ((b,) if b else (1, -1)))
+    ]
+    return [(dislike, functools.partial(_move, dx=dx, dy=dy)) for dislike, dx, dy in near + far]
 
 
-def _along(where: float) -> list[Callable[[Annotation], None]]:
+def _along(where: float) -> list[Place]:
     """Shares of a horizontal line, at its upper side and its lower one."""
     shares = [where, *(s for s in (0.01, 0.99, 0.2, 0.8, 0.35, 0.65, 0.5) if s != where)]
-    return [functools.partial(_slide, share=share, up=up) for share in shares for up in (True, False)]
+    moves = [functools.partial(_slide, share=share, up=up) for share in shares for up in (True, False)]
+    return [(0.5 * i, move) for i, move in enumerate(moves)]
 
 
 def _slide(note: Annotation, share: float, up: bool) -> None:
@@ -173,7 +182,7 @@ def _overlap(a: Bbox, b: Bbox, scale: float) -> float:
 def _covered(box: Bbox, ink: np.ndarray, scale: float) -> float:
     m = 1.0 * scale
     inside = (ink[:, 0] > box.x0 - m) & (ink[:, 0] < box.x1 + m) & (ink[:, 1] > box.y0 - m) & (ink[:, 1] < box.y1 + m)
-    return float(min(1.5, 2.0 * inside.sum() / max(1.0, box.width)) + 0.3 * inside.any())
+    return float(min(1.5, 2.0 * inside.sum() / max(1.0, box.width)) + 0.6 * inside.any())
 
 
 def _beyond(box: Bbox, frame: BboxBase) -> tuple[float, float, float, float]:

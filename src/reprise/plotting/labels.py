@@ -43,8 +43,15 @@ def direct_label(
         text, (x, y), (PAD, 0), textcoords="offset points", va="center", annotation_clip=False, **options
     )
     note.set_path_effects([patheffects.withStroke(linewidth=2.4, foreground=PAPER)])
+    note.set_in_layout(_last_column(ax))
     placer(ax).labels.append((note, side))
     return note
+
+
+def _last_column(ax: Axes) -> bool:
+    """Whether room may be made to the right of these axes; else a label must fit in, or the panels would be squeezed."""
+    spec = ax.get_subplotspec()
+    return spec is None or spec.is_last_col()
 
 
 def label_lines(ax: Axes, lines: list[Line2D] | None = None) -> list[Annotation]:
