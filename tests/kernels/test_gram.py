@@ -140,6 +140,21 @@ def test_compiled_once_for_the_same_kernel():
     assert len(traces) == 1
 
 
+def test_equal_partials_are_compiled_once():
+    traces = []
+
+    def kernel(factor, a, b, *, power):
+        traces.append((factor, power))
+        return factor * (a @ b.T) ** power
+
+    for power in (2, 1, 2, 1):
+        matrix = gram(functools.partial(kernel, 3.0, power=power), X, block=8)
+        np.testing.assert_allclose(matrix, 3 * (X @ X.T) ** power, rtol=1e-12)
+    assert traces == [(3.0, 2), (3.0, 1)]
+    unhashable = functools.partial(kernel, jnp.array(3.0), power=1)
+    np.testing.assert_allclose(gram(unhashable, X, block=8), matrix, rtol=1e-12)
+
+
 def asymmetric(a, b):
     return a @ jnp.roll(b, 1, axis=1).T
 

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ SNAP = 16
 """Cosines within this many rounding errors of 1 (or -1) count as 1: the angle between them is below resolution."""
 
 
+@runtime_checkable
 class Activation(Protocol):
     """One activation: its two Gaussian expectations, elementwise over arrays that broadcast together."""
 

@@ -8,13 +8,13 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 import reprise._x64  # noqa: F401
 
 __all__ = ["Number", "Solution", "as_positive", "as_spectrum", "shares", "solve", "z_and_slope"]
 
-Number: TypeAlias = float | Float[ArrayLike, "..."]
+Number: TypeAlias = float | Real[ArrayLike, "..."]
 _State: TypeAlias = tuple[Array, Array, Array, Array, Array]
 _MAX_STEPS = 200
 _STEP = 4e-15  # in log gamma, hence relative

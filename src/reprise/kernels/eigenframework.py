@@ -274,7 +274,7 @@ def _optimum(
         def at(gamma: Array) -> tuple[Array, Array]:
             return _errors_at(spectrum, power, beyond, gamma, n, k, noise)
 
-        def narrow(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        def narrow(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = ends
             step = _GOLDEN * (high - low)
             left, right = high - step, low + step

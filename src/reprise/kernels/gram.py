@@ -6,6 +6,7 @@ on and above the diagonal are computed, the others are their mirror. Tiles go ou
 the devices work on the next round.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -44,14 +45,16 @@ def gram(
 
     Args:
         kernel: block function; takes (b, ...) and (c, ...) points and returns a (b, c) matrix, or a tuple of such (then
-            the result is a tuple of matrices). It is compiled once, so it must be traceable, and it is remembered by
-            identity: pass the same function object again rather than a new lambda. With ``x2`` None it must be symmetric.
+            the result is a tuple of matrices). It is compiled, so it must be traceable, and remembered: the same function,
+            or a `functools.partial` of the same contents, is not compiled again; a new lambda is. With ``x2`` None it must be
+            symmetric.
         x1: points along the first axis, any shape after it.
         x2: points, or None for the symmetric matrix of ``x1``, of which half is computed.
         block: largest number of points in a block; blocks are made equal, so the last one is not nearly empty.
         devices: which to use; all local ones by default.
-        dtype: of the points handed to the kernel, hence of its arithmetic if it follows its inputs (float32 is several
-            times faster on most GPUs; the result is float64 all the same, because the solves that follow need it).
+        dtype: of the points handed to the kernel, hence of its arithmetic if it follows its inputs (those of `closed_form`
+            do with ``dtype=None``). float32 is several times faster on most GPUs; the result is float64 all the same,
+            because the solves that follow need it.
         label: what the progress display calls it.
 
     Returns:
@@ -135,7 +138,21 @@ def _rounds(
         yield here, tile(rows_there, columns_there, np.array(filled))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Partial:
+    """A `functools.partial` that equals another with the same contents, so that it is compiled once."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...]
+
+    def __call__(self, left: Array, right: Array) -> Any:
+        return self.function(*self.arguments, left, right, **dict(self.options))
+
+
 def _tile_function(kernel: BlockKernel, mesh: Mesh) -> Callable[..., Any]:
+    if isinstance(kernel, functools.partial):
+        kernel = _Partial(kernel.func, kernel.args, tuple(sorted(kernel.keywords.items())))
     try:
         return _compiled(kernel, mesh)
     except TypeError:  # a kernel that cannot be hashed cannot be remembered
