@@ -13,6 +13,7 @@ from reprise.papers.infinite_width.ntk_convergence import (
     finite,
     initialisation,
     positivity,
+    spectra,
     stopping,
     theory,
     training,
@@ -47,7 +48,8 @@ class TestTheory:
         x = theory.circle([0.0, 0.4, 2.5])
         expected = np.asarray(closed_form.ntk(x, depth=depth, b_std=0.1, activation=activation))
         found = [
-            float(positivity.exact_kernel(c, dimension=2, depth=depth, bias=0.1, activation=activation)) for c in x @ x[0]
+            float(positivity.exact_kernel(c, dimension=2, depth=depth, bias=0.1, activation=activation))
+            for c in x @ x[0]
         ]
         assert np.allclose(found, expected[0], rtol=1e-12)
 
@@ -109,9 +111,7 @@ class TestTheory:
 class TestFiniteNetworks:
     def test_draw_has_the_law_of_mlp(self) -> None:
         drawn = finite.draw(NET, 16, finite.keys(0, "law", 500))
-        built = ensemble(
-            lambda key: MLP(2, 16, depth=4, b_std=0.1, key=key), jax.random.split(jax.random.key(1), 500)
-        )
+        built = ensemble(lambda key: MLP(2, 16, depth=4, b_std=0.1, key=key), jax.random.split(jax.random.key(1), 500))
         for a, b in zip(jax.tree.leaves(drawn), jax.tree.leaves(built), strict=True):
             assert a.shape == b.shape
             assert a.dtype == b.dtype
@@ -126,9 +126,7 @@ class TestFiniteNetworks:
 
     def test_standard_parametrisation_is_the_same_function_with_a_larger_kernel(self) -> None:
         x, keys = theory.circle([0.0, 1.0, 2.0]), finite.keys(0, "same", 3)
-        ntk, standard = (
-            finite.look(finite.draw(NET, 32, keys, parametrisation=p), x) for p in ("ntk", "standard")
-        )
+        ntk, standard = (finite.look(finite.draw(NET, 32, keys, parametrisation=p), x) for p in ("ntk", "standard"))
         assert np.allclose(ntk.f, standard.f, atol=1e-5)
         assert (np.einsum("spp->s", standard.ntk) > 5 * np.einsum("spp->s", ntk.ntk)).all()
 
@@ -140,10 +138,10 @@ class TestFiniteNetworks:
         assert np.allclose(seen.ntk[0], empirical_ntk(model, jnp.asarray(x), method="jacobian"), rtol=1e-4)
         layers = [stax.Dense(24, W_std=1.0, b_std=0.1), stax.Relu()] * 3
         _, apply, _ = stax.serial(*layers, stax.Dense(1, W_std=1.0, b_std=0.1))
-        params: list[tuple] = []
+        params: list[tuple[jax.Array, ...]] = []
         for w, b in zip(model.weights, model.biases, strict=True):
             params += [(w.T, b[None]), ()]
-        library = nt.empirical_ntk_fn(lambda p, inputs: apply(p, inputs))
+        library = nt.empirical_ntk_fn(apply)
         found = library(jnp.asarray(x, jnp.float32), None, params[:-1])
         assert np.allclose(seen.ntk[0], np.asarray(found), rtol=1e-3, atol=1e-5)
 
@@ -263,15 +261,21 @@ class TestComponents:
         runs, more = components.descents_across(net, [16, 256], [8, 8], x, towards, budget, untrained=40, seed=0)
         wide = components.rates(runs[256], towards, more[256])
         assert components.largest_gap(wide.pick(["1", "2"])).value < 0.3
+        small = components.descents(net, 256, 8, x, towards.pick("2"), budget._replace(amplitude=0.01), seed=0)
+        assert np.allclose(small["2"].along[:, 0], 0.01)
+        assert np.abs(small["2"].along - small["2"].along_frozen).max() < 1e-4
+        gaps = [components.approach_slope(runs, more, towards, name) for name in ("2", "random 1")]
+        assert all(gap.finite for gap in gaps)
         assert runs[256]["2"].off.max() < runs[16]["2"].off.max()
         with pytest.raises(ValueError, match="one number of networks for each"):
             components.descents_across(net, [16, 32], [8], x, towards, budget, untrained=3, seed=0)
 
     def test_paper_eigenvalues_are_named_only_where_comparable(self) -> None:
         batches = [np.random.default_rng(i).uniform(size=(20, 5)) for i in range(3)]
-        spectra = components.first_eigenvalues(batches, (3, 4), bias=0.1)
-        assert "σ" in components.reading(spectra, batches, comparable=True)
-        assert "σ" not in components.reading(spectra, batches, comparable=False)
+        found = spectra.first_eigenvalues(batches, (3, 4), bias=0.1)
+        assert found[4].shape == (3, 3)
+        assert "σ" in spectra.reading(found, batches, comparable=True)
+        assert "σ" not in spectra.reading(found, batches, comparable=False)
 
 
 class TestStopping:
@@ -303,13 +307,16 @@ class TestStopping:
 
 class TestPositivity:
     @pytest.mark.parametrize(
-        ("name", "depth", "rank"), [("z", 2, 3), ("z", 4, 3), ("z²", 2, 5), ("z + z²", 2, 5), ("z²", 4, 17), ("relu", 2, 20)]
+        ("name", "depth", "rank"),
+        [("z", 2, 3), ("z", 4, 3), ("z²", 2, 5), ("z + z²", 2, 5), ("z²", 4, 17), ("relu", 2, 20)],
     )
     def test_rank_on_the_circle(self, name: str, depth: int, rank: int) -> None:
         angles = np.sort(np.random.default_rng(0).uniform(-np.pi, np.pi, 20))
         assert positivity.exact_rank(angles, depth=depth, bias=0.1, activation=name)[0] == rank
 
-    @pytest.mark.parametrize(("degree", "dimension", "size"), [(0, 3, 1), (1, 10, 11), (2, 2, 5), (2, 5, 20), (8, 2, 17)])
+    @pytest.mark.parametrize(
+        ("degree", "dimension", "size"), [(0, 3, 1), (1, 10, 11), (2, 2, 5), (2, 5, 20), (8, 2, 17)]
+    )
     def test_polynomial_space(self, degree: int, dimension: int, size: int) -> None:
         assert positivity.polynomial_space(degree, dimension) == size
 

@@ -1,6 +1,6 @@
 r"""Claim C4: along kernel principal component $f^{(i)}$ the error decays at rate $\lambda_i$ (section 6.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,9 +13,13 @@ from reprise.networks import record_outputs
 from reprise.networks.recording import Recorder
 from reprise.papers.infinite_width.ntk_convergence import finite, theory
 from reprise.papers.infinite_width.ntk_convergence.finite import Net
+from reprise.papers.infinite_width.ntk_convergence.threads import on_one_thread
 
 AMPLITUDE = 0.5
-r"""The target is $f^*=f_{\theta(0)}+0.5f^{(i)}$."""
+r"""The paper's target is $f^*=f_{\theta(0)}+0.5f^{(i)}$."""
+
+SMALL = 0.05
+"""An error so small that a network of moderate width corrects it without moving its kernel."""
 
 
 class Components(NamedTuple):
@@ -34,6 +38,7 @@ class Components(NamedTuple):
         return float(np.mean(self.functions[:, i]) ** 2)
 
 
+@on_one_thread
 def principal_components(kernel: Float[np.ndarray, "n n"], *, centred: bool = False) -> Components:
     r"""Kernel principal components, not centred as in the paper, or centred (what scikit-learn's KernelPCA does)."""
     n = len(kernel)
@@ -55,13 +60,13 @@ def rayleigh(kernels: Float[np.ndarray, "... n n"], functions: Float[np.ndarray,
 
 
 class Descent(NamedTuple):
-    """Networks trained towards their start plus half a function, and the same with each kernel frozen at the start.
+    """Networks trained towards their start plus a function, and the same with each kernel frozen at the start.
 
     Attributes:
         times: (records,).
         steps: (records,).
         rate: learning rate.
-        along: what is left of the error along the function, (seeds, records), from 0.5 down.
+        along: what is left of the error along the function, (seeds, records), from the amplitude down.
         off: norm of the error orthogonal to it, (seeds, records).
         along_frozen: as `along`, for kernel descent with the network's own kernel of the start.
         start: Rayleigh quotient of each network's kernel at the start, (seeds,).
@@ -113,7 +118,9 @@ class Directions(NamedTuple):
         return [name for name in self.names if not name.startswith("random")]
 
 
-def directions(kernel: Float[np.ndarray, "n n"], components: Sequence[int], *, seed: int, controls: int = 2) -> Directions:
+def directions(
+    kernel: Float[np.ndarray, "n n"], components: Sequence[int], *, seed: int, controls: int = 2
+) -> Directions:
     """Principal components by their numbers (from 1), and random directions."""
     found = principal_components(kernel)
     at = np.asarray(components) - 1
@@ -131,15 +138,17 @@ def group(net: Net, width: int, count: int) -> int:
 
 
 class Budget(NamedTuple):
-    r"""How long and how fast to train: `steps` steps of the rate that covers `decays` predicted decay times, if allowed.
+    r"""How long, how fast and how far to train: `steps` steps of the rate that covers `decays` predicted decay times.
 
     The rate is decays / (predicted * steps), at most `largest_rate`; gradient descent is stable below $2/\lambda_1$.
+    The error at the start is `amplitude` times the direction.
     """
 
     steps: int
     largest_rate: float
     decays: float = 3.0
     records: int = 16
+    amplitude: float = AMPLITUDE
 
 
 def descend(
@@ -151,7 +160,7 @@ def descend(
     predicted: float,
     budget: Budget,
 ) -> Descent:
-    r"""Train networks from $f_{\theta(0)}$ towards $f_{\theta(0)}+0.5f$."""
+    r"""Train networks from $f_{\theta(0)}$ towards $f_{\theta(0)}$ plus `amplitude` times the function."""
     n = len(x)
     rate = min(budget.largest_rate, budget.decays / (predicted * budget.steps))
     every = max(1, budget.steps // budget.records)
@@ -160,10 +169,8 @@ def descend(
     def one_group(group: PRNGKeyArray) -> tuple[np.ndarray, ...]:
         models = finite.draw(net, width, group)
         before = finite.look(models, x)
-        y = before.f + AMPLITUDE * function
-        done = finite.train(
-            models, x, y, rate=rate, steps=budget.steps, record=_outputs(x), record_every=every
-        )
+        y = before.f + budget.amplitude * function
+        done = finite.train(models, x, y, rate=rate, steps=budget.steps, record=_outputs(x), record_every=every)
         error = y[:, None] - np.asarray(done.records[..., 0], dtype=np.float64)
         frozen = np.stack(
             [
@@ -307,16 +314,28 @@ def largest_gap(found: Rates) -> Estimate:
     return statistics.bootstrap((np.stack([found.fitted, found.starts], axis=1), found.more), gap, paired=False)
 
 
-def stray_slope(runs: dict[int, dict[str, Descent]], name: str) -> Estimate:
-    r"""Exponent with which the mean of $\max_t\|h_t\|$ towards a direction falls with width; seeds are drawn for each width."""
-    widths = sorted(runs)
-    weights = np.log(widths) - np.mean(np.log(widths))
+def _width_slope(columns: dict[int, np.ndarray], statistic: Callable[[np.ndarray], float]) -> Estimate:
+    """Log-log slope of a statistic against width, seeds drawn for each width."""
+    weights = np.log(sorted(columns)) - np.mean(np.log(sorted(columns)))
     weights /= np.sum(weights**2)
 
-    def slope(*columns: np.ndarray) -> float:
-        return float(np.log([column.mean() for column in columns]) @ weights)
+    def slope(*parts: np.ndarray) -> float:
+        return float(np.log([statistic(part) for part in parts]) @ weights)
 
-    return statistics.bootstrap(tuple(runs[n][name].off.max(axis=1) for n in widths), slope, paired=False)
+    return statistics.bootstrap(tuple(columns[n] for n in sorted(columns)), slope, paired=False)
+
+
+def stray_slope(runs: dict[int, dict[str, Descent]], name: str) -> Estimate:
+    r"""Exponent with which the mean of $\max_t\|h_t\|$ towards a direction falls with width."""
+    return _width_slope({n: run[name].off.max(axis=1) for n, run in runs.items()}, lambda part: float(part.mean()))
+
+
+def approach_slope(
+    runs: dict[int, dict[str, Descent]], more: dict[int, np.ndarray], towards: Directions, name: str
+) -> Estimate:
+    r"""Exponent with which the relative distance of a direction's mean rate from the prediction falls with width."""
+    columns = {n: rates(run, towards, more[n]).pick([name]).steady[:, 0] for n, run in runs.items()}
+    return _width_slope(columns, lambda part: float(np.abs(part.mean() - 1.0)))
 
 
 def head_start(
@@ -331,51 +350,3 @@ def head_start(
     r"""Mean rate along $f^{(2)}$ of the narrow networks minus that of the wide ones, in units of $\lambda_2$."""
     a, b = (rates(runs[n], towards, more[n], frozen=frozen).pick(["2"]).steady[:, 0] for n in (narrow, wide))
     return statistics.bootstrap((a, b), lambda p, q: float(p.mean() - q.mean()), paired=False)
-
-
-def first_eigenvalues(
-    batches: Sequence[Float[np.ndarray, "n d"]],
-    depths: Sequence[int],
-    *,
-    bias: float,
-    count: int = 3,
-    centred: bool = False,
-) -> dict[int, Float[np.ndarray, "batches count"]]:
-    r"""Largest eigenvalues of $\Theta^{(L)}_\infty(X,X)/N$ on each batch, by depth."""
-    rows: dict[int, list[np.ndarray]] = {depth: [] for depth in depths}
-    for x in batches:
-        kernels = theory.relu_kernels(x @ x.T / x.shape[1], deepest=max(depths), bias=bias)
-        for depth in depths:
-            rows[depth].append(principal_components(kernels[depth], centred=centred).values[:count])
-    return {depth: np.stack(found) for depth, found in rows.items()}
-
-
-PAPER_EIGENVALUES = (0.0457, 0.00108, 0.00078)
-"""Section 6.3; not read off the paper itself."""
-
-
-def reading(
-    spectra: dict[int, Float[np.ndarray, "batches 3"]],
-    batches: Sequence[Float[np.ndarray, "n d"]],
-    *,
-    comparable: bool,
-) -> str:
-    """Markdown: eigenvalues by depth, the paper's beside them in units of the spread over batches, the gap at beta = 1."""
-    wide = first_eigenvalues(batches, sorted(spectra), bias=1.0)
-    lines = ["| depth | λ₁ | λ₂ | λ₃ | λ₁/λ₂ | λ₁/λ₂ with β = 1, in units of that |", "|---|---|---|---|---|---|"]
-    for depth, values in sorted(spectra.items()):
-        gap, wide_gap = (v[:, 0] / v[:, 1] for v in (values, wide[depth]))
-        cells = []
-        for i in range(3):
-            mean, spread = values[:, i].mean(), values[:, i].std(ddof=1)
-            away = f" ({(PAPER_EIGENVALUES[i] - mean) / spread:+.1f} σ)" if comparable else ""
-            cells.append(f"{mean:.3g} ± {spread:.1g}{away}")
-        lines.append(f"| {depth} | {' | '.join(cells)} | {gap.mean():.0f} ± {gap.std(ddof=1):.0f} | {(wide_gap / gap).mean():.1f} |")
-    paper = ", ".join(f"{v:g}" for v in PAPER_EIGENVALUES)
-    note = (
-        f"± is the spread over batches; in brackets, how far the paper's {paper} (ratio {PAPER_EIGENVALUES[0] / PAPER_EIGENVALUES[1]:.0f}) "
-        "lie from the mean in units of it. Pixels are in [0, 1]."
-        if comparable
-        else f"These digits are not the paper's; its {paper} can be compared only with MNIST, from the standard profile on."
-    )
-    return "\n".join([*lines, "", note])

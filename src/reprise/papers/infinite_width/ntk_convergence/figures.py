@@ -1,6 +1,7 @@
 """The seven figures: each function returns the figure and the tidy data that it draws."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from reprise import statistics
 from reprise.estimate import Estimate
 from reprise.papers.infinite_width.ntk_convergence import components as co
 from reprise.papers.infinite_width.ntk_convergence import initialisation as ini
-from reprise.papers.infinite_width.ntk_convergence import theory
+from reprise.papers.infinite_width.ntk_convergence import spectra, theory
 from reprise.papers.infinite_width.ntk_convergence.finite import Look
 from reprise.papers.infinite_width.ntk_convergence.training import Drift, Paths, Task
 
@@ -57,13 +58,15 @@ def start_errors(
     wrong_errors = _means(ini.error_table(looks, wrong))
     _line(left, widths, errors, label="error against the limit")
     _line(left, widths, wrong_errors, label="against one layer more", is_control=True)
-    pl.slope_note(left, slope, (widths[len(widths) // 2], errors[len(widths) // 2].value), color=pl.EXPERIMENT, side="right")
+    pl.slope_note(
+        left, slope, (widths[len(widths) // 2], _value(errors[len(widths) // 2])), color=pl.EXPERIMENT, side="right"
+    )
     measured = [ini.kurtoses(look) for look in looks]
     flat = [ini.kurtoses(look) for look in narrow]
     pl.theory(right, widths, predicted, label="exact prediction")
     _line(right, widths, measured, label="measured", linestyle="none")
     _line(right, narrow_widths, flat, label=f"last layer {last} units", is_control=True)
-    pl.slope_note(right, kurtosis_slope, (widths[1], measured[1].value), color=pl.EXPERIMENT, side="left")
+    pl.slope_note(right, kurtosis_slope, (widths[1], _value(measured[1])), color=pl.EXPERIMENT, side="left")
     for ax, unit in ((left, "relative Frobenius error"), (right, "excess kurtosis")):
         pl.log_ticks(ax, "x", widths)
         pl.log_ticks(ax, "y")
@@ -92,8 +95,17 @@ def kernel_drift(
     for (name, table), colour, marker in zip(changes.items(), pl.GROUPS, pl.MARKERS, strict=False):
         means, against = _means(table), _means(controls[name])
         _line(left, widths, means, label=name, color=colour, marker=marker)
-        _line(left, widths, against, label=f"{name}, mean-field", is_control=True, linestyle=(0, (1, 1)) if name != "ReLU" else "-")
-        pl.slope_note(left, slopes[name], (widths[-1], means[-1].value), color=colour, name=f"{name}: slope", side="left")
+        _line(
+            left,
+            widths,
+            against,
+            label=f"{name}, mean-field",
+            is_control=True,
+            linestyle=(0, (1, 1)) if name != "ReLU" else "-",
+        )
+        pl.slope_note(
+            left, slopes[name], (widths[-1], _value(means[-1])), color=colour, name=f"{name}: slope", side="left"
+        )
         frames += [
             _frame(widths, means, panel="kernel", series=name),
             _frame(widths, against, panel="kernel", series=f"control: {name}, mean-field"),
@@ -136,7 +148,7 @@ def trained_functions(
     near, far = _means(distances), _means(control)
     _line(axes[2], widths, near, label="Θ")
     _line(axes[2], widths, far, label="control: Σ", is_control=True)
-    pl.slope_note(axes[2], slope, (widths[0], near[0].value), side="below")
+    pl.slope_note(axes[2], slope, (widths[0], _value(near[0])), side="below")
     pl.log_ticks(axes[2], "x", widths)
     pl.log_ticks(axes[2], "y")
     axes[2].set_xlabel("width n (units)")
@@ -148,7 +160,9 @@ def trained_functions(
     return fig, pd.concat([pd.DataFrame(rows), distances_frame])
 
 
-def component_decay(runs: dict[int, dict[str, co.Descent]], rates: co.Rates, towards: co.Directions) -> Drawn:
+def component_decay(
+    runs: dict[int, dict[str, co.Descent]], rates: co.Rates, small: co.Rates, towards: co.Directions
+) -> Drawn:
     """F5: rates against eigenvalues, error along the second component, stray error over time and width."""
     widths, second = sorted(runs), float(towards.pick("2").rates[0])
     titles = ["Decay rates", "Error along component 2", "Stray error along component 2", "Largest stray error"]
@@ -157,14 +171,22 @@ def component_decay(runs: dict[int, dict[str, co.Descent]], rates: co.Rates, tow
     frames = []
     ends = np.array([towards.rates.min() / 2, towards.rates.max() * 2])
     pl.theory(left, ends, ends)
-    for names, mark, series in (
-        (towards.principal, pl.experiment, "principal components"),
-        (towards.random, pl.control, "random directions"),
+    open_marker: dict[str, Any] = {"marker": "s", "color": pl.GROUPS[3]}
+    for found, names, mark, series, look in (
+        (rates, towards.principal, pl.experiment, f"components, error {co.AMPLITUDE:g}", {}),
+        (
+            small,
+            [name for name in small.names if name in towards.principal],
+            pl.experiment,
+            f"components, error {co.SMALL:g}",
+            open_marker,
+        ),
+        (rates, towards.random, pl.control, "random directions", {}),
     ):
-        at = [towards.names.index(name) for name in names]
-        found = [statistics.mean(rates.steady[:, i] * towards.rates[i]) for i in at]
-        mark(left, towards.rates[at], *_bars(found), label=series)
-        frames.append(_frame(towards.rates[at], found, x_name="eigenvalue", panel="rates", series=series))
+        some, steady = towards.pick(*names).rates, found.pick(names).steady
+        means = [statistics.mean(steady[:, i] * rate) for i, rate in enumerate(some)]
+        mark(left, some, *_bars(means), label=series, **look)
+        frames.append(_frame(some, means, x_name="eigenvalue", panel="rates", series=series))
     pl.log_ticks(left, "both")
     left.set_ylim(bottom=ends[0] / 4)
     left.set_xlabel("predicted rate")
@@ -186,10 +208,10 @@ def component_decay(runs: dict[int, dict[str, co.Descent]], rates: co.Rates, tow
         ax.set_ylim(bottom=0.0)
         ax.legend(loc="best")
     for name, is_control in (("2", False), (towards.random[0], True)):
-        found = [statistics.mean(runs[n][name].off.max(axis=1)) for n in widths]
+        largest = [statistics.mean(runs[n][name].off.max(axis=1)) for n in widths]
         series = "control: random direction" if is_control else "component 2"
-        _line(widthwise, widths, found, is_control=is_control, label=series)
-        frames.append(_frame(widths, found, panel="largest stray", series=series))
+        _line(widthwise, widths, largest, is_control=is_control, label=series)
+        frames.append(_frame(widths, largest, panel="largest stray", series=series))
     pl.log_ticks(widthwise, "x", widths)
     pl.log_ticks(widthwise, "y")
     widthwise.set_xlabel("width n (units)")
@@ -209,10 +231,18 @@ def eigenvalues_and_stopping(
         found = [statistics.mean(eigenvalues[depth][:, i]) for depth in depths]
         spread = [eigenvalues[depth][:, i].std(ddof=1) for depth in depths]
         values = np.array([e.value for e in found])
-        pl.experiment(left, depths, values, values - 2 * np.array(spread), values + 2 * np.array(spread), color=pl.GROUPS[i], marker=pl.MARKERS[i])
+        pl.experiment(
+            left,
+            depths,
+            values,
+            values - 2 * np.array(spread),
+            values + 2 * np.array(spread),
+            color=pl.GROUPS[i],
+            marker=pl.MARKERS[i],
+        )
         pl.direct_label(left, depths[0], values[0], f"λ{'₁₂₃'[i]}", color=pl.GROUPS[i], side="left")
         if reported:
-            pl.reported(left, co.PAPER_EIGENVALUES[i], f"paper {co.PAPER_EIGENVALUES[i]:g}")
+            pl.reported(left, spectra.PAPER_EIGENVALUES[i], f"paper {spectra.PAPER_EIGENVALUES[i]:g}")
         frames.append(_frame(depths, found, x_name="depth", panel="eigenvalues", series=f"eigenvalue {i + 1}"))
     left.set_yscale("log")
     pl.log_ticks(left, "y")
@@ -223,7 +253,8 @@ def eigenvalues_and_stopping(
     inside = (times > 0) & np.isfinite(times)
     for curves, label, mark in ((noisy, "wrong labels", pl.experiment), (clean, "clean labels (control)", pl.control)):
         means = _means(curves)
-        mark(right, times[inside], *(b[inside] for b in _bars(means)), kind="band", label=label)
+        middle, low, high = (b[inside] for b in _bars(means))
+        mark(right, times[inside], middle, low, high, kind="band", label=label)
         frames.append(_frame(times, means, x_name="time", panel="test error", series=label))
     best = int(np.argmin(noisy.mean(axis=0)))
     right.plot(times[best], noisy.mean(axis=0)[best], "v", color=pl.EXPERIMENT, ms=8, zorder=5)
@@ -239,7 +270,12 @@ def legendre(table: pd.DataFrame) -> Drawn:
     """F7: coefficients of the kernel in Legendre polynomials, with one hidden layer."""
     fig, ax = pl.single("Legendre coefficients of the limiting kernel")
     shown = table[(table.depth == table.depth.min()) & table.activation.isin(["ReLU", "erf", "z", "z + z²"])]
-    styles = {"ReLU": (pl.GROUPS[0], "o"), "erf": (pl.GROUPS[3], "s"), "z": (pl.CONTROL, "X"), "z + z²": (pl.CONTROL, "P")}
+    styles = {
+        "ReLU": (pl.GROUPS[0], "o"),
+        "erf": (pl.GROUPS[3], "s"),
+        "z": (pl.CONTROL, "X"),
+        "z + z²": (pl.CONTROL, "P"),
+    }
     for name, part in shown.groupby("activation", sort=False):
         colour, marker = styles[str(name)]
         size = np.maximum(np.abs(part.coefficient), 1e-44)
@@ -270,6 +306,10 @@ def _means(table: Float[np.ndarray, "seeds k"]) -> list[Estimate]:
     return [statistics.mean(column) for column in np.asarray(table).T]
 
 
+def _value(estimate: Estimate) -> float:
+    return float(np.asarray(estimate.value))
+
+
 def _bars(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (
         np.array([e.value for e in estimates]),
@@ -278,11 +318,17 @@ def _bars(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray, np.nda
     )
 
 
-def _line(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, is_control: bool = False, **style: object) -> None:
+def _line(
+    ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, is_control: bool = False, **style: object
+) -> None:
     mark = pl.control if is_control else pl.experiment
     mark(ax, x, *_bars(estimates), **{"linestyle": "-", "linewidth": 1.0, **style})  # type: ignore[arg-type]
 
 
-def _frame(x: Sequence[float], estimates: Sequence[Estimate], *, x_name: str = "width", **labels: object) -> pd.DataFrame:
+def _frame(
+    x: Sequence[float] | np.ndarray, estimates: Sequence[Estimate], *, x_name: str = "width", **labels: object
+) -> pd.DataFrame:
     value, low, high = _bars(estimates)
-    return pd.DataFrame({x_name: np.asarray(x), "value": value, "low": low, "high": high, "n": estimates[0].n, **labels})
+    return pd.DataFrame(
+        {x_name: np.asarray(x), "value": value, "low": low, "high": high, "n": estimates[0].n, **labels}
+    )

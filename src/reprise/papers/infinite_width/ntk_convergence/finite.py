@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from reprise import progress
 from reprise.networks import MLP, empirical_ntk, train_full_batch
 from reprise.networks.mlp import Parametrisation
+from reprise.papers.infinite_width.ntk_convergence.threads import one_thread
 
 R = TypeVar("R")
 
@@ -141,9 +142,7 @@ def look(models: MLP, x: Float[np.ndarray, "p d"]) -> Look:
     return Look(*(np.asarray(part, dtype=np.float64) for part in _look(models, jnp.asarray(x, jnp.float32))))
 
 
-def in_groups(
-    function: Callable[[PRNGKeyArray], Any], keys: PRNGKeyArray, at_once: int, label: str
-) -> Any:
+def in_groups(function: Callable[[PRNGKeyArray], Any], keys: PRNGKeyArray, at_once: int, label: str) -> Any:
     """A function of keys on `at_once` of them at a time, results in NumPy and joined; drawn networks don't outlive a group."""
     parts = []
     with progress.task(label, len(keys)) as advance:
@@ -159,7 +158,7 @@ def across(function: Callable[[Any], R], items: Sequence[Any], *, workers: int =
 
     Compilation uses one core; with two at a time it overlaps with another width's compilation or run.
     """
-    with ThreadPoolExecutor(workers) as pool:
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, items))
 
 
@@ -188,5 +187,11 @@ def train(
     r"""Full-batch descent on $\frac1{2N}\sum_i(f(x_i)-y_i)^2$; step k is time $k\eta$ of the paper."""
     targets = np.asarray(y)
     return train_full_batch(
-        models, x, targets[..., None] if targets.ndim == 2 else targets, rate=rate, steps=steps, loss="half_mse", **options
+        models,
+        x,
+        targets[..., None] if targets.ndim == 2 else targets,
+        rate=rate,
+        steps=steps,
+        loss="half_mse",
+        **options,
     )

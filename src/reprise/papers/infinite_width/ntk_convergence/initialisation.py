@@ -26,7 +26,9 @@ def random_networks(
     def one_group(group: PRNGKeyArray) -> Look:
         return finite.look(finite.draw(net, width, group, parametrisation=parametrisation), x)
 
-    found: Look = finite.in_groups(one_group, keys, finite.group_size(len(keys), widest, net.depth), f"{widest} units, random")
+    found: Look = finite.in_groups(
+        one_group, keys, finite.group_size(len(keys), widest, net.depth), f"{widest} units, random"
+    )
     return found
 
 
@@ -50,7 +52,9 @@ def across_widths(
     return finite.across(at, widths)
 
 
-def relative_errors(kernels: Float[np.ndarray, "seeds p p"], limit: Float[np.ndarray, "p p"]) -> Float[np.ndarray, " seeds"]:
+def relative_errors(
+    kernels: Float[np.ndarray, "seeds p p"], limit: Float[np.ndarray, "p p"]
+) -> Float[np.ndarray, " seeds"]:
     r"""$\|\hat\Theta-\Theta_\infty\|_F/\|\Theta_\infty\|_F$ of every network."""
     return np.asarray(np.linalg.norm(kernels - limit, axis=(1, 2)) / np.linalg.norm(limit))
 
@@ -88,4 +92,6 @@ def kurtosis_slope(looks: Sequence[Look], widths: Sequence[int]) -> Estimate:
 def kurtoses(look: Look) -> Estimate:
     """Excess kurtosis of the outputs of one width, averaged over the points, bootstrap over seeds."""
     variances = np.einsum("spp->sp", look.covariance)
-    return statistics.bootstrap(variances, lambda rows, axis: excess_kurtosis(rows, axis=axis).mean(axis=-1), n_boot=400)
+    return statistics.bootstrap(
+        variances, lambda rows, axis: excess_kurtosis(rows, axis=axis).mean(axis=-1), n_boot=400
+    )

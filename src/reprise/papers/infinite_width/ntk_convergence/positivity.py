@@ -18,6 +18,7 @@ from scipy import special
 
 from reprise.estimate import Estimate
 from reprise.kernels import closed_form
+from reprise.papers.infinite_width.ntk_convergence.threads import on_one_thread
 
 Activation: TypeAlias = str | tuple[float, ...] | Callable[[Any], Any]
 
@@ -38,9 +39,8 @@ def sphere(points: int, dimension: int, seed: int) -> Float[np.ndarray, "points 
     return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
 
 
-def smallest_eigenvalue(
-    x: Float[np.ndarray, "n d"], *, depth: int, bias: float, activation: Activation
-) -> float:
+@on_one_thread
+def smallest_eigenvalue(x: Float[np.ndarray, "n d"], *, depth: int, bias: float, activation: Activation) -> float:
     r"""$\lambda_{\min}/(\varepsilon\lambda_{\max})$ of $\Theta^{(L)}_\infty(X,X)$ in float64, $\varepsilon=2^{-52}$.
 
     A singular matrix comes out between about -n and n (backward error of a symmetric eigensolver).
@@ -165,7 +165,10 @@ def legendre_coefficients(
         before, now = [mp.mpf(0)] * nodes, [mp.mpf(1)] * nodes
         for k in range(degrees + 1):
             found.append(float((mp.mpf(2 * k + 1) / 2) * mp.fdot(values, now)))
-            before, now = now, [((2 * k + 1) * c * p - k * q) / (k + 1) for c, p, q in zip(cosines, now, before, strict=True)]
+            before, now = (
+                now,
+                [((2 * k + 1) * c * p - k * q) / (k + 1) for c, p, q in zip(cosines, now, before, strict=True)],
+            )
         return np.asarray(found)
 
 
@@ -197,7 +200,13 @@ def rank_table(depths: Sequence[int], *, bias: float, seed: int) -> pd.DataFrame
         for depth in depths:
             rank, pivot = exact_rank(angles, depth=depth, bias=bias, activation=key)
             rows.append(
-                {"activation": name, "depth": depth, "polynomial": polynomial, "value": rank / DEGREES, "log10_pivot": pivot}
+                {
+                    "activation": name,
+                    "depth": depth,
+                    "polynomial": polynomial,
+                    "value": rank / DEGREES,
+                    "log10_pivot": pivot,
+                }
             )
     return pd.DataFrame(rows)
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from reprise.datasets import load
 from reprise.papers.infinite_width.ntk_convergence import theory
+from reprise.papers.infinite_width.ntk_convergence.threads import on_one_thread
 
 
 class Digits(NamedTuple):
@@ -36,6 +37,7 @@ def flipped(labels: Float[np.ndarray, " n"], share: float, seed: int) -> Float[n
     return out
 
 
+@on_one_thread
 def clean_errors(
     kernel: Float[np.ndarray, "n n"],
     cross: Float[np.ndarray, "m n"],

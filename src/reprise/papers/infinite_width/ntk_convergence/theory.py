@@ -12,6 +12,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from reprise.kernels import closed_form, gp
+from reprise.papers.infinite_width.ntk_convergence.threads import on_one_thread
 
 TRAIN_ANGLES = (-1.6, -0.4, 0.4, 2.4)
 """The four training points on the unit circle for section 6.2; the paper does not say which it used.
@@ -61,9 +62,7 @@ def limit_kernels(
     return np.asarray(both.nngp), np.asarray(both.ntk)
 
 
-def relu_kernels(
-    gram: Float[np.ndarray, "n n"], *, deepest: int, bias: float
-) -> dict[int, Float[np.ndarray, "n n"]]:
+def relu_kernels(gram: Float[np.ndarray, "n n"], *, deepest: int, bias: float) -> dict[int, Float[np.ndarray, "n n"]]:
     r"""$\Theta^{(L)}_\infty$ of ReLU networks for all $L\le$ `deepest` in one pass, from $XX^\top/n_0$.
 
     The recursion of Theorem 1 in NumPy, independent of `reprise.kernels`:
@@ -105,6 +104,7 @@ def wrong_recursion(x: Float[np.ndarray, "n d"], *, depth: int, bias: float) -> 
     return theta
 
 
+@on_one_thread
 def descent(
     theta: Float[np.ndarray, "p p"],
     start: Float[np.ndarray, "s p"],
