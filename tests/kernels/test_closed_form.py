@@ -88,7 +88,7 @@ def test_four_layers_against_wide_networks(activation, key):
     assert jnp.abs(z_scores(samples, ntk(Y, depth=3, **settings))).max() > limit
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: getattr(a, "__name__", str(a)))
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_one_set_or_two_and_permutations(activation, depth):
     order = np.array([3, 0, 5, 1, 4, 2])
@@ -137,7 +137,7 @@ def test_zero_inputs():
     assert jnp.isfinite(ntk(zero, X, depth=4, b_std=0.3)).all()
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: getattr(a, "__name__", str(a)))
 def test_from_gram_matrices(activation):
     grams = X @ X.T / 4, X @ Y.T / 4, Y @ Y.T / 4
     settings = {"depth": 3, "activation": activation, "w_std": 1.1, "b_std": 0.2}
