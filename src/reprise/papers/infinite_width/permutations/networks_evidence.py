@@ -1,0 +1,119 @@
+"""From trained finite networks to the estimates that the card judges (C2, C3, C4b)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from reprise import statistics
+from reprise.estimate import Estimate
+from reprise.papers.infinite_width.permutations import limit
+from reprise.papers.infinite_width.permutations import regression as rg
+from reprise.papers.infinite_width.permutations.finite import Run
+from reprise.papers.infinite_width.permutations.regression import Trained
+
+
+def worst(estimates: Sequence[Estimate], target: float) -> Estimate:
+    """The estimate furthest from a target: one length stands for all."""
+    return max(estimates, key=lambda e: abs(float(np.asarray(e.value)) - target))
+
+
+def looked_at(k: int) -> Float[np.ndarray, "t k"]:
+    """What trained networks are looked at on: the unit vectors first, all inputs of weight two, and that of weight k."""
+    return np.concatenate([np.eye(k), rg.of_weight(k, 2), np.ones((1, k))])
+
+
+def steadied(run: Run, trained: Trained = "all") -> Float[np.ndarray, "seeds t k"]:
+    r"""Outputs after training, less the noise of the random start that the limit carries along: $f_0(x)-Af_0(X)$.
+
+    A control variate: turning the signs of the second layer turns the sign of $f_0$, so its mean is exactly 0 at every
+    width and for every matrix A, and the expectation of the outputs stays what it is. The first k inputs are the unit
+    vectors.
+    """
+    carried = np.einsum("ti,sik->stk", rg.gain(_inputs(run), trained), run.start[:, : run.k])
+    return np.asarray(run.end - (run.start - carried))
+
+
+def _permutation(run: Run) -> np.ndarray:
+    return np.asarray(run.truth[: run.k].argmax(axis=1))
+
+
+def _inputs(run: Run) -> np.ndarray:
+    return np.asarray(run.truth @ rg.targets(_permutation(run)).T, dtype=np.float64)
+
+
+def group_means(values: Float[np.ndarray, "seeds t k"], run: Run, weight: int, *, on: bool) -> np.ndarray:
+    """Mean of each network's outputs on (or off) the support over all inputs of one weight, (seeds,)."""
+    mask = (run.truth == on) & (run.weights == weight)[:, None]
+    return np.asarray(values[:, mask].mean(axis=1))
+
+
+def off_support_ratio(run: Run, *, networks: Trained = "all", predicted: Trained = "all") -> Estimate:
+    """Mean output off the support at weight two, over its prediction.
+
+    Args:
+        run: trained networks.
+        networks: which layers learn in these networks, for the control variate.
+        predicted: whose prediction.
+    """
+    means = group_means(steadied(run, networks), run, 2, on=False)
+    return statistics.mean(means / float(limit.law(run.k, 2, predicted).off))
+
+
+def on_support_deviation(run: Run, *, networks: Trained = "all", predicted: Trained = "all") -> Estimate:
+    """Relative distance of the mean outputs on the support, at weights 2 and k, from their prediction, noise removed."""
+    values, weights = steadied(run, networks), (2, run.k)
+    means = np.stack([group_means(values, run, m, on=True) for m in weights], axis=1)
+    return statistics.relative_deviation(means, [float(limit.law(run.k, m, predicted).on) for m in weights])
+
+
+def variance_ratio(run: Run, *, after: bool = True) -> Estimate:
+    """Variance of the outputs off the support at weight two over $s^2$, ``after`` training or before it."""
+    values = run.end if after else run.start
+    mask = (~run.truth) & (run.weights == 2)[:, None]
+    squares = (values[:, mask] - values[:, mask].mean(axis=0)) ** 2
+    count = len(values)
+    return statistics.mean(squares.mean(axis=1) * count / (count - 1) / float(limit.law(run.k, 2).variance))
+
+
+def normality(run: Run, predicted: Trained = "all") -> Estimate:
+    """Kolmogorov distance of one output a network, on the support at weight two, from the predicted Gaussian."""
+    law = limit.law(run.k, 2, predicted)
+    places = np.argwhere(run.truth & (run.weights == 2)[:, None])
+    chosen = places[np.arange(len(run.f)) % len(places)]
+    values = run.end[np.arange(len(run.f)), chosen[:, 0], chosen[:, 1]]
+    return statistics.ks_distance((values - float(law.on)) / float(np.sqrt(law.variance)))
+
+
+def descent(run: Run, trained: Trained) -> Float[np.ndarray, "seeds records t k"]:
+    r"""Kernel descent from each network's own start: $f_s=f_0+A(1-(1-\eta\Theta_{XX})^s)(y-f_0(X))$, in the eigenbasis.
+
+    ``trained`` says with which kernel: the tangent kernel, or the last layer's alone.
+    """
+    x = np.concatenate([np.eye(run.k), rg.normalised(_inputs(run)[run.k :])])
+    both = rg.kernels(x, np.eye(run.k))
+    kernel = np.asarray(both.ntk if trained == "all" else both.nngp)
+    values, vectors = np.linalg.eigh(kernel[: run.k])
+    learnt = (1.0 - (1.0 - run.eta * values) ** run.steps[:, None]) / values  # (records, k)
+    residual = np.einsum("ij,sik->sjk", vectors, rg.targets(_permutation(run)) - run.start[:, : run.k])
+    return np.asarray(
+        run.start[:, None] + np.einsum("tj,rj,sjk->srtk", kernel @ vectors, learnt, residual, optimize=True)
+    )
+
+
+def distances(runs: Sequence[Run], trained: Trained) -> Float[np.ndarray, "seeds widths"]:
+    """Root mean square distance over time, inputs and outputs between each network and kernel descent from its start."""
+    return np.stack([np.sqrt(((r.f - descent(r, trained)) ** 2).mean(axis=(1, 2, 3))) for r in runs], axis=1)
+
+
+def approach(runs: Sequence[Run], trained: Trained) -> Estimate:
+    """Exponent with which `distances` fall with width."""
+    return statistics.slope([r.width for r in runs], distances(runs, trained))
+
+
+def ensemble_accuracy(run: Run, n: int) -> np.ndarray:
+    """Accuracy on inputs of weight two of disjoint ensembles of n networks, one value an ensemble."""
+    seen = run.weights == 2
+    whole = len(run.f) // n
+    averages = run.end[: whole * n, seen].reshape(whole, n, *run.truth[seen].shape).mean(axis=1)
+    return np.asarray(((averages > 0.0) == run.truth[seen]).all(axis=2).mean(axis=1))
