@@ -15,6 +15,7 @@ from jaxtyping import Float
 from reprise import progress
 from reprise.papers.infinite_width.permutations import regression as rg
 from reprise.papers.infinite_width.permutations.regression import Process, Trained
+from reprise.papers.infinite_width.permutations.threads import on_one_thread
 
 BLOCK = 4_000_000
 """Normal numbers drawn at once."""
@@ -73,6 +74,7 @@ def critical_sizes(process: Process, repeats: int, *, seed: int) -> Draws:
     return Draws(k, np.concatenate(parts))
 
 
+@on_one_thread
 def single_inputs(
     sizes: Sequence[int], repeats: int, *, most: int = 64, trained: Trained = "all", seed: int = 0
 ) -> list[Draws]:
@@ -97,6 +99,7 @@ def every_input(sizes: Sequence[int], repeats: int, *, seed: int = 0) -> list[Dr
     return [at(k) for k in sizes]
 
 
+@on_one_thread
 def all_right(
     sizes: Sequence[int], n: float, repeats: int, *, threshold: float = 0.0, most: int = 32, seed: int = 0
 ) -> np.ndarray:

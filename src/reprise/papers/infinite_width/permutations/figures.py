@@ -88,7 +88,7 @@ def finite_networks(runs: Sequence[Run], code: Run, slope: Estimate) -> Drawn:
         rows += [{"panel": "mean", "series": series, "width": w, **_row(e)} for w, e in points]
     left.set_ylim(top=0.0)
     left.set_ylabel("mean output at weight 2")
-    left.legend(loc="center right")
+    left.legend(loc="center", bbox_to_anchor=(0.5, 0.35))
     kinds: tuple[tuple[Trained, str], ...] = (("all", "tangent kernel"), ("last", "control: last layer's kernel"))
     for trained, label in kinds:
         found = [statistics.mean(column) for column in ne.distances(runs, trained).T]
@@ -99,7 +99,7 @@ def finite_networks(runs: Sequence[Run], code: Run, slope: Estimate) -> Drawn:
         ]
         if trained == "all":
             middle = len(widths) // 2
-            pl.slope_note(right, slope, (widths[middle], _value(found[middle])), color=pl.EXPERIMENT, side="below")
+            pl.slope_note(right, slope, (widths[middle], _value(found[middle])), color=pl.EXPERIMENT, side="left")
     pl.log_ticks(right, "y")
     right.set_ylabel("root mean square distance")
     right.legend(loc="best")
@@ -164,8 +164,8 @@ def ensemble_sizes(draws: Sequence[Draws], last: Passages) -> Drawn:
     for trained, name in names:
         curve = [limit.ensemble_size(int(v), trained=trained) for v in fine]
         pl.theory(ax, fine, curve)
-        place = -len(fine) // 4
-        pl.direct_label(ax, fine[place], curve[place], name, side="below")
+        place = len(fine) // 5 if trained == "all" else 2 * len(fine) // 3
+        pl.direct_label(ax, fine[place], curve[place], name, side="below" if trained == "all" else "above")
         rows += [{"series": f"formula, {name}", "k": v, "value": c} for v, c in zip(fine, curve, strict=True)]
     pl.experiment(ax, k, *_bars(found), label="drawn from the limit")
     pl.control(ax, k, *_bars(off), label="control: no fan-in scaling", linestyle="-", linewidth=1.0)
@@ -208,7 +208,8 @@ def joint_sizes(draws: Sequence[Draws], slope: Estimate, largest: int) -> Drawn:
     pl.control(ax, k, *_bars(off), label="control: no fan-in scaling", linestyle="-", linewidth=1.0)
     place = 2 * len(fine) // 3
     pl.direct_label(ax, fine[place], bound[place], "quadratic bound", side="above")
-    pl.slope_note(ax, slope, (float(fine[place]), union[place]), name="sum of errors: slope", side="above")
+    note = f"sum of errors,\nslope {pl.interval_text(slope)}"
+    pl.direct_label(ax, fine[-8], union[-8], note, side="above", ha="right")
     pl.direct_label(ax, fine[place], one[place], "one input", color=pl.GROUPS[3], side="below")
     rows = [{"series": "drawn jointly", "k": v, **_row(e)} for v, e in zip(k, found, strict=True)]
     rows += [{"series": "control: no fan-in scaling", "k": v, **_row(e)} for v, e in zip(k, off, strict=True)]

@@ -11,6 +11,7 @@ from reprise.papers.infinite_width.permutations import limit
 from reprise.papers.infinite_width.permutations import regression as rg
 from reprise.papers.infinite_width.permutations.finite import Run
 from reprise.papers.infinite_width.permutations.regression import Trained
+from reprise.papers.infinite_width.permutations.threads import on_one_thread
 
 
 def worst(estimates: Sequence[Estimate], target: float) -> Estimate:
@@ -77,21 +78,27 @@ def variance_ratio(run: Run, *, after: bool = True) -> Estimate:
 
 
 def normality(run: Run, predicted: Trained = "all") -> Estimate:
-    """Kolmogorov distance of one output a network, on the support at weight two, from the predicted Gaussian."""
+    """Kolmogorov distance of outputs on the support at weight two from the predicted Gaussian.
+
+    From each network one value for each of its k outputs, which the limit says are independent; output j is looked at on
+    an input of weight two that has it on, another one for each network.
+    """
     law = limit.law(run.k, 2, predicted)
-    places = np.argwhere(run.truth & (run.weights == 2)[:, None])
-    chosen = places[np.arange(len(run.f)) % len(places)]
-    values = run.end[np.arange(len(run.f)), chosen[:, 0], chosen[:, 1]]
-    return statistics.ks_distance((values - float(law.on)) / float(np.sqrt(law.variance)))
+    values = []
+    for j in range(run.k):
+        inputs = np.flatnonzero(run.truth[:, j] & (run.weights == 2))
+        seeds = np.arange(len(run.f))
+        values.append(run.end[seeds, inputs[seeds % len(inputs)], j])
+    return statistics.ks_distance((np.concatenate(values) - float(law.on)) / float(np.sqrt(law.variance)))
 
 
+@on_one_thread
 def descent(run: Run, trained: Trained) -> Float[np.ndarray, "seeds records t k"]:
     r"""Kernel descent from each network's own start: $f_s=f_0+A(1-(1-\eta\Theta_{XX})^s)(y-f_0(X))$, in the eigenbasis.
 
     ``trained`` says with which kernel: the tangent kernel, or the last layer's alone.
     """
-    x = np.concatenate([np.eye(run.k), rg.normalised(_inputs(run)[run.k :])])
-    both = rg.kernels(x, np.eye(run.k))
+    both = rg.kernels(_inputs(run), np.eye(run.k))
     kernel = np.asarray(both.ntk if trained == "all" else both.nngp)
     values, vectors = np.linalg.eigh(kernel[: run.k])
     learnt = (1.0 - (1.0 - run.eta * values) ** run.steps[:, None]) / values  # (records, k)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from reprise.kernels import closed_form
+from reprise.papers.infinite_width.permutations.threads import on_one_thread
 
 Trained = Literal["all", "last"]
 """Which layers learn: all (tangent kernel), or the last alone (the kernel of the outputs)."""
@@ -93,10 +94,34 @@ def truth(inputs: Float[np.ndarray, "t k"], permutation: Int[np.ndarray, " k"]) 
 def kernels(
     x1: Float[np.ndarray, "t k"], x2: Float[np.ndarray, "s k"] | None = None, activation: str = "relu"
 ) -> closed_form.Kernels:
-    """Covariance K of the outputs at the start, and tangent kernel Theta, of the two-layer network."""
-    return closed_form.nngp_ntk(x1, x2, depth=2, activation=activation)
+    """Covariance K of the outputs at the start, and tangent kernel Theta, between inputs taken at length one.
+
+    At length one both depend on the cosine alone, and a set of binary inputs has few different cosines. So the shared
+    kernel is evaluated once for each, between points of the unit circle, and scaled from two input coordinates to k.
+    """
+    others = x1 if x2 is None else x2
+    lengths = np.linalg.norm(x1, axis=1)[:, None] * np.linalg.norm(others, axis=1)
+    cosine = np.clip(x1 @ others.T / lengths, -1.0, 1.0)
+    cosine[np.abs(cosine - 1.0) < 1e-14] = 1.0
+    values, where = np.unique(cosine, return_inverse=True)
+    both = _on_the_circle(values, activation)
+    scale = 2.0 / x1.shape[1]
+    return closed_form.Kernels(*(scale * kernel[where].reshape(cosine.shape) for kernel in both))
 
 
+def _on_the_circle(cosine: Float[np.ndarray, " c"], activation: str) -> tuple[np.ndarray, np.ndarray]:
+    """Both kernels of two-coordinate inputs of length one at these cosines; padded, so that few shapes are compiled."""
+    size = 64
+    while size < len(cosine):
+        size *= 8
+    t = np.zeros(size)
+    t[: len(cosine)] = cosine
+    points = np.stack([t, np.sqrt((1.0 - t) * (1.0 + t))], axis=1)
+    both = closed_form.nngp_ntk(np.array([[1.0, 0.0]]), points, depth=2, activation=activation)
+    return np.asarray(both.nngp)[0, : len(cosine)], np.asarray(both.ntk)[0, : len(cosine)]
+
+
+@on_one_thread
 def mean(
     inputs: Float[np.ndarray, "t k"],
     y: Float[np.ndarray, "n k"],
@@ -115,7 +140,7 @@ def mean(
         examples: training inputs, the unit vectors if None.
     """
     x = np.eye(inputs.shape[1]) if examples is None else examples
-    both = kernels(np.concatenate([x, normalised(inputs)]), x, activation)
+    both = kernels(np.concatenate([x, inputs]), x, activation)
     kernel = np.asarray(both.ntk if trained == "all" else both.nngp)
     return np.asarray(kernel[len(x) :] @ np.linalg.solve(kernel[: len(x)], y))
 
@@ -139,10 +164,11 @@ class Process(NamedTuple):
     truth: Bool[np.ndarray, "t k"]
 
 
+@on_one_thread
 def process(inputs: Float[np.ndarray, "t k"], permutation: Int[np.ndarray, " k"], trained: Trained = "all") -> Process:
     """Mean and covariance at inputs of weight two or more, which were not trained on."""
     k = inputs.shape[1]
-    both = kernels(np.concatenate([np.eye(k), normalised(inputs)]))
+    both = kernels(np.concatenate([np.eye(k), inputs]))
     sigma, theta = np.asarray(both.nngp), np.asarray(both.ntk if trained == "all" else both.nngp)
     weights = np.linalg.solve(theta[:k, :k], theta[:k, k:]).T
     crossed = weights @ sigma[:k, k:]
