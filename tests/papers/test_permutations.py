@@ -270,6 +270,11 @@ class TestFiniteNetworks:
         assert np.allclose(trained.end[:, :5], trained.truth[:5], atol=2e-3)
         assert trained.f.shape == (200, 5, 16, 5)
 
+    def test_units_die_and_do_not_come_back(self, trained: finite.Run) -> None:
+        lost, gained = trained.gates.mean(axis=0)
+        assert 0.005 < lost < 0.2
+        assert gained == 0.0
+
     def test_means_variance_and_law(self, trained: finite.Run) -> None:
         assert networks_evidence.off_support_ratio(trained).value == pytest.approx(1.0, abs=0.25)
         assert networks_evidence.off_support_ratio(trained, predicted="last").high < 0.8

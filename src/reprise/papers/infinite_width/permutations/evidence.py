@@ -91,8 +91,8 @@ def worst_joint_ratio(draws: Sequence[Draws]) -> Estimate:
 
     def ratio(d: Draws) -> Estimate:
         bound, e = limit.quadratic_bound(d.k), joint_size(d)
-        values = (float(np.asarray(v)) / bound for v in (e.value, e.low, e.high))
-        return Estimate(*values, n=e.n, level=e.level, method=e.method)
+        value, low, high = (float(np.asarray(v)) / bound for v in (e.value, e.low, e.high))
+        return Estimate(value, low, high, n=e.n, level=e.level, method=e.method)
 
     return max((ratio(d) for d in draws), key=lambda e: e.value)
 

@@ -89,7 +89,10 @@ def finite_networks(runs: Sequence[Run], code: Run, slope: Estimate) -> Drawn:
     left.set_ylim(top=0.0)
     left.set_ylabel("mean output at weight 2")
     left.legend(loc="center", bbox_to_anchor=(0.5, 0.35))
-    kinds: tuple[tuple[Trained, str], ...] = (("all", "tangent kernel"), ("last", "control: last layer's kernel"))
+    kinds: tuple[tuple[Trained, str], ...] = (
+        ("all", f"tangent kernel, slope {pl.interval_text(slope)}"),
+        ("last", "control: last layer's kernel"),
+    )
     for trained, label in kinds:
         found = [statistics.mean(column) for column in ne.distances(runs, trained).T]
         mark = pl.experiment if trained == "all" else pl.control
@@ -97,9 +100,6 @@ def finite_networks(runs: Sequence[Run], code: Run, slope: Estimate) -> Drawn:
         rows += [
             {"panel": "distance", "series": label, "width": w, **_row(e)} for w, e in zip(widths, found, strict=True)
         ]
-        if trained == "all":
-            middle = len(widths) // 2
-            pl.slope_note(right, slope, (widths[middle], _value(found[middle])), color=pl.EXPERIMENT, side="left")
     pl.log_ticks(right, "y")
     right.set_ylabel("root mean square distance")
     right.legend(loc="best")
@@ -200,17 +200,12 @@ def joint_sizes(draws: Sequence[Draws], slope: Estimate, largest: int) -> Drawn:
     union, bound, one = (
         [size(int(v)) for v in fine] for size in (limit.union_size, limit.quadratic_bound, limit.ensemble_size)
     )
-    pl.theory(ax, fine, union)
-    ax.plot(fine, bound, color=pl.INK, lw=0.9)
-    pl.theory(ax, fine, one, color=pl.GROUPS[3], linewidth=1.0)
     pl.experiment(ax, k, *_bars(found), label="drawn jointly")
+    pl.theory(ax, fine, union, label=f"sum of error probabilities, slope {pl.interval_text(slope)}")
+    ax.plot(fine, bound, color=pl.INK, lw=0.9, label="quadratic bound")
+    pl.theory(ax, fine, one, color=pl.GROUPS[3], linewidth=1.0, label="one input")
     off = [ev.joint_size(d.unscaled()) for d in draws]
     pl.control(ax, k, *_bars(off), label="control: no fan-in scaling", linestyle="-", linewidth=1.0)
-    place = 2 * len(fine) // 3
-    pl.direct_label(ax, fine[place], bound[place], "quadratic bound", side="above")
-    note = f"sum of errors,\nslope {pl.interval_text(slope)}"
-    pl.direct_label(ax, fine[-8], union[-8], note, side="above", ha="right")
-    pl.direct_label(ax, fine[place], one[place], "one input", color=pl.GROUPS[3], side="below")
     rows = [{"series": "drawn jointly", "k": v, **_row(e)} for v, e in zip(k, found, strict=True)]
     rows += [{"series": "control: no fan-in scaling", "k": v, **_row(e)} for v, e in zip(k, off, strict=True)]
     for series, values in (("sum of error probabilities", union), ("quadratic bound", bound), ("one input", one)):

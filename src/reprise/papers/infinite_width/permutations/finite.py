@@ -60,6 +60,7 @@ class Run(NamedTuple):
         truth: which outputs should be on, (T, k).
         k: length of inputs and outputs.
         width: number n of hidden units.
+        gates: share of pairs of a hidden unit and a unit vector that training has turned off, and on, (seeds, 2).
     """
 
     f: Float[np.ndarray, "seeds records t k"]
@@ -68,6 +69,7 @@ class Run(NamedTuple):
     truth: Bool[np.ndarray, "t k"]
     k: int
     width: int
+    gates: Float[np.ndarray, "seeds 2"]
 
     @property
     def start(self) -> Float[np.ndarray, "seeds t k"]:
@@ -153,7 +155,9 @@ def train(
         label=f"{width} units, {scaling}, k = {k}",
     )
     f = np.asarray(done.records, dtype=np.float64)
-    return Run(f, done.steps, eta, regression.truth(inputs, permutation), k, width)
+    before, after = (np.asarray(m.weights[0]) > 0.0 for m in (models, done.models))
+    gates = np.stack([(before & ~after).mean(axis=(1, 2)), (after & ~before).mean(axis=(1, 2))], axis=1)
+    return Run(f, done.steps, eta, regression.truth(inputs, permutation), k, width, gates)
 
 
 def group_size(count: int, size: int) -> int:
