@@ -324,3 +324,9 @@ class TestFiniteNetworks:
         alone, many = (networks_evidence.ensemble_accuracy(trained, n).mean() for n in (1, 100))
         assert alone == pytest.approx(float(limit.accuracy(1, 5)), abs=0.06)
         assert many > 0.5
+
+    def test_agreeing_ensembles_still_have_an_interval(self, trained: finite.Run) -> None:
+        certain = trained._replace(f=np.where(trained.truth, 1.0, -1.0) * np.ones_like(trained.f))
+        found = networks_evidence.ensemble_success(certain, 50)
+        assert (found.value, found.high) == (1.0, 1.0)
+        assert 0.85 < found.low < 0.95

@@ -102,7 +102,8 @@ def finite_networks(runs: Sequence[Run], code: Run, slope: Estimate) -> Drawn:
         ]
     pl.log_ticks(right, "y")
     right.set_ylabel("root mean square distance")
-    right.legend(loc="best")
+    right.set_ylim(bottom=0.6 * min(_value(statistics.mean(column)) for column in ne.distances(runs, "all").T))
+    right.legend(loc="lower left")
     for ax in (left, right):
         pl.log_ticks(ax, "x", widths)
         ax.set_xlabel("width n (units)")
@@ -128,7 +129,7 @@ def accuracy_curves(draws: Sequence[Draws], numbers: Sequence[int], trained: Run
         ]
         rows += [{"series": "formula", "k": d.k, "networks": n, "value": float(limit.accuracy(n, d.k))} for n in fine]
     averaged = [n for n in (1, 4, 16, 64, 256, 1024) if n <= most]
-    found = [statistics.mean(ne.ensemble_accuracy(trained, n)) for n in averaged]
+    found = [ne.ensemble_success(trained, n) for n in averaged]
     pl.experiment(ax, averaged, *_bars(found), color=pl.GROUPS[2], marker="s", label=f"trained, k = {trained.k}")
     rows += [
         {"series": "trained networks", "k": trained.k, "networks": n, **_row(e)}

@@ -124,3 +124,22 @@ def ensemble_accuracy(run: Run, n: int) -> np.ndarray:
     whole = len(run.f) // n
     averages = run.end[: whole * n, seen].reshape(whole, n, *run.truth[seen].shape).mean(axis=1)
     return np.asarray(((averages > 0.0) == run.truth[seen]).all(axis=2).mean(axis=1))
+
+
+def ensemble_success(run: Run, n: int) -> Estimate:
+    """Mean of `ensemble_accuracy`: t interval over ensembles, at least as wide as if all decisions were independent.
+
+    A few ensembles that happen to agree would have no t interval at all; counting decisions keeps the interval honest.
+    """
+    shares = ensemble_accuracy(run, n)
+    over, decisions = statistics.mean(shares), len(shares) * int((run.weights == 2).sum())
+    counted = statistics.proportion(round(float(shares.mean()) * decisions), decisions)
+    ends = [float(np.asarray(v)) for v in (over.low, counted.low, over.high, counted.high)]
+    return Estimate(
+        value=over.value,
+        low=min(ends[:2]),
+        high=min(1.0, max(ends[2:])),
+        n=over.n,
+        method="mean over ensembles, the wider of t and Clopper-Pearson",
+        samples=over.samples,
+    )
