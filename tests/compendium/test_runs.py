@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from reprise.compendium import devices, files, records, runs
+from reprise.compendium import cards, devices, digest, files, records, runs
 from reprise.compendium.errors import ParameterError, RepriseError, RunError
 from tests.compendium import sample
 
@@ -48,6 +48,18 @@ def test_a_run_that_ends_well(compendium: Make) -> None:
     assert seen
     assert seen[-1].cells == 7
     assert records.audit(record) == []
+
+
+def test_a_record_is_of_the_code_that_its_run_started_with(compendium: Make) -> None:
+    edit = (
+        "from reprise.compendium import paths\n"
+        "notebook = next(paths.root().glob('notebooks/*/coin-tosses.ipynb'))\n"
+        "_ = notebook.write_text(notebook.read_text().replace('import numpy', 'import math, numpy'))"
+    )
+    compendium(cells=[edit, *sample.CODE_CELLS])
+    before = digest.source_digest(cards.find(sample.SLUG))
+    record = records.load(runs.run(sample.SLUG, run_id="quick"))
+    assert record.provenance["source_digest"] == before != digest.source_digest(cards.find(sample.SLUG))
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,11 @@ def run(
         work = folder.with_name(f".{run_id}.work")
         _prepare(work)
         started = datetime.now(UTC)
+        source = _source(card)  # now: a file that is edited while the notebook runs is not what made its numbers
         try:
             with devices.claim(paths.root() / "runs") as device_env:
                 _execute(card, profile, values, work, timeout_minutes, device_env, report, cells)
-            _write_record(card, work, started)
+            _write_record(work, source, started)
         except BaseException as error:
             failed = _set_aside(work, folder)
             if isinstance(error, KeyboardInterrupt):
@@ -285,15 +286,17 @@ def _log_tail(work: Path) -> str:
     return lines[-1] if lines else "empty log"
 
 
-def _write_record(card: cards.Card, work: Path, started: datetime) -> None:
+def _source(card: cards.Card) -> dict[str, Any]:
+    commit, dirty = _commit()
+    return {"commit": commit, "dirty": dirty, "source_digest": digest.source_digest(card)}
+
+
+def _write_record(work: Path, source: dict[str, Any], started: datetime) -> None:
     evidence = json.loads((work / "evidence.json").read_text(encoding="utf-8"))
     provenance = evidence.pop("provenance")
     provenance.pop("seconds_in_notebook", None)
-    commit, dirty = _commit()
     evidence["provenance"] = {
-        "commit": commit,
-        "dirty": dirty,
-        "source_digest": digest.source_digest(card),
+        **source,
         **provenance,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 2),
