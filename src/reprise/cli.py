@@ -6,7 +6,9 @@ Only the standard library is imported here, so that ``reprise --help`` answers a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from reprise import commands
 
+    with contextlib.suppress(ValueError):  # not in the main thread, which alone may set it
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a scheduler sends ends kernels like Ctrl-C
     function: Callable[[Any], int] = getattr(commands, arguments.command)
     try:
         return function(arguments)

@@ -199,15 +199,28 @@ def alive(pid: int) -> bool:
     return True
 
 
-def test_ctrl_c_ends_run_and_kernel_and_leaves_no_record(compendium: Make) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_run_and_kernel_and_leaves_no_record(compendium: Make, sent: signal.Signals) -> None:
     root = compendium(cells=SLEEPER)
     process = start_cli(root)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "interrupted; no record was written" in errors
     assert nothing_recorded(root)
     assert not alive(int((root / "pid").read_text()))
+
+
+def test_a_killed_command_leaves_neither_record_nor_kernel(compendium: Make) -> None:
+    root = compendium(cells=SLEEPER)
+    process = start_cli(root)
+    process.kill()
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 30
+    while alive(int((root / "pid").read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert not list((root / "runs").rglob("record.json"))
 
 
 def test_a_second_run_of_the_same_id_is_refused_at_once(compendium: Make) -> None:
