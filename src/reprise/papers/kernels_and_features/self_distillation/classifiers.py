@@ -1,0 +1,203 @@
+"""Networks that are distilled: noisy tasks, two architectures, and a trainer that counts what it trains (C5)."""
+
+import time
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from reprise import datasets
+from reprise.networks import MLP, ensemble, train
+
+Outputs = Literal["linear", "softmax"]
+CLASSES = 10
+
+
+class Task(NamedTuple):
+    """Classification with noisy labels, one task a seed; targets one-hot.
+
+    Labels of training and validation points are noisy alike; those of test points are clean.
+    """
+
+    x: Float[np.ndarray, "seeds n d"]
+    y: Float[np.ndarray, "seeds n 10"]
+    x_val: Float[np.ndarray, "seeds v d"]
+    y_val: Float[np.ndarray, "seeds v 10"]
+    x_test: Float[np.ndarray, "seeds t d"]
+    y_test: Float[np.ndarray, "seeds t 10"]
+
+
+def noisy_task(
+    name: str, seeds: int, n: int, validation: int, tests: int, noise: float, *, size: int | None = None, seed: int = 0
+) -> Task:
+    """Draws of a data set's rows, one a seed; a share `noise` of labels is replaced by a class at random.
+
+    Args:
+        name: "digits", or a set with an official test part.
+        seeds: number of tasks.
+        n: training points.
+        validation: validation points, drawn from the same training part.
+        tests: test points.
+        noise: share of the labels that are drawn anew.
+        size: images are reduced to this many pixels a side.
+        seed: base of all draws.
+    """
+    parts = []
+    for i in range(seeds):
+        rng = np.random.default_rng([seed, i, 5])
+        options: dict[str, Any] = {"n_train": n + validation, "n_test": tests, "dtype": "float32", "scale": "standard"}
+        if size is not None:
+            options["size"] = size
+        if name == "digits":
+            options |= {"split": 100 * seed + i, "train_fraction": 0.6}
+        else:
+            options |= {"seed": 100 * seed + i}
+        data = datasets.load(name, **options)
+        labels = np.asarray(data.y, dtype=np.int64).copy()
+        redrawn = rng.random(len(labels)) < noise
+        labels[redrawn] = rng.integers(0, CLASSES, int(redrawn.sum()))
+        hot = np.eye(CLASSES, dtype=np.float32)
+        y, y_test = hot[labels], hot[np.asarray(data.y_test, dtype=np.int64)]
+        parts.append((data.x[:n], y[:n], data.x[n:], y[n:], data.x_test, y_test))
+    return Task(*(np.stack(column) for column in zip(*parts, strict=True)))
+
+
+class ConvNet(eqx.Module):
+    r"""Two 3 x 3 convolutions of stride 2 with ReLU, and a linear readout; weights scaled by $\sqrt{2/\text{fan in}}$.
+
+    On one image given as a row of side² pixels. Convolutions are products of patches and weights, which run fast for
+    many stacked networks.
+    """
+
+    first: Float[Array, "c 9"]
+    second: Float[Array, "c2 c9"]
+    last: Float[Array, "10 features"]
+    side: int = eqx.field(static=True)
+
+    def __init__(self, side: int, channels: int, *, key: PRNGKeyArray) -> None:
+        """Draw the weights; the second layer has twice the channels."""
+        half = -(-side // 2)
+        shapes = ((channels, 9), (2 * channels, 9 * channels), (CLASSES, 2 * channels * (-(-half // 2)) ** 2))
+        keys = jax.random.split(key, 3)
+        self.first, self.second, self.last = (
+            jax.random.normal(k, s, jnp.float32) for k, s in zip(keys, shapes, strict=True)
+        )
+        self.side = side
+
+    def __call__(self, pixels: Float[Array, " d"]) -> Float[Array, " 10"]:
+        """Outputs of one image."""
+        x = pixels.reshape(self.side, self.side, 1)
+        for weights in (self.first, self.second):
+            x = jax.nn.relu(_patches(x) @ weights.T * (2.0 / weights.shape[1]) ** 0.5)
+        return self.last @ x.ravel() * self.last.shape[1] ** -0.5
+
+
+def _patches(x: Float[Array, "h w c"]) -> Float[Array, "h2 w2 9c"]:
+    """The 3 x 3 neighbourhood of every second pixel, zero beyond the edge."""
+    height, width = x.shape[:2]
+    padded = jnp.pad(x, ((1, 2), (1, 2), (0, 0)))
+    return jnp.concatenate(
+        [padded[i : i + height : 2, j : j + width : 2] for i in range(3) for j in range(3)], axis=-1
+    )
+
+
+class Recipe(NamedTuple):
+    """How a network is made and trained.
+
+    Attributes:
+        network: "mlp" (one hidden layer) or "cnn".
+        width: hidden units or channels.
+        outputs: "linear", or "softmax" as in the paper's code; squared error either way.
+        decay: weight decay, the penalty's derivative over the parameter.
+        rate: learning rate of stochastic gradient descent with momentum 0.9.
+        steps: number of steps.
+        batch: examples a step.
+    """
+
+    network: str
+    width: int
+    outputs: Outputs
+    decay: float
+    rate: float
+    steps: int
+    batch: int
+
+
+class Fit(NamedTuple):
+    """Outputs of trained networks, (seeds, points, 10)."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+class Trainer:
+    """Trains the same networks again and again to different targets: same start, same order of examples.
+
+    So a student is a function of its targets alone, as in the kernel regression.
+
+    Attributes:
+        task: the data.
+        count: number of trainings so far (all seeds together count as one).
+        seconds: wall time of each.
+    """
+
+    def __init__(self, task: Task, recipe: Recipe, *, seed: int = 0) -> None:
+        """Draw the start: hidden weights random, readout zero, so that every network starts as the zero function."""
+        self.task, self.recipe, self.seconds = task, recipe, list[float]()
+        seeds, inputs = len(task.x), task.x.shape[-1]
+        start, self.order = jax.random.split(jax.random.key(seed))
+
+        def make(key: PRNGKeyArray) -> eqx.Module:
+            if recipe.network == "cnn":
+                net: Any = ConvNet(round(inputs**0.5), recipe.width, key=key)
+                return eqx.tree_at(lambda m: m.last, net, replace_fn=jnp.zeros_like)
+            net = MLP(inputs, recipe.width, CLASSES, depth=2, w_std=2**0.5, b_std=0.1, key=key)
+            return eqx.tree_at(lambda m: m.weights[-1], net, replace_fn=jnp.zeros_like)
+
+        self.models = ensemble(make, jax.random.split(start, seeds))
+        self.optimiser = optax.chain(optax.add_decayed_weights(recipe.decay), optax.sgd(recipe.rate, momentum=0.9))
+
+    @property
+    def count(self) -> int:
+        """Number of trainings so far."""
+        return len(self.seconds)
+
+    def fit(self, targets: Float[np.ndarray, "seeds n 10"]) -> Fit:
+        """Train all seeds to these targets from the common start and return their outputs."""
+        recipe, task, begun = self.recipe, self.task, time.perf_counter()
+        models = train(
+            self.models, task.x, np.asarray(targets, np.float32), optimiser=self.optimiser, steps=recipe.steps,
+            batch_size=recipe.batch, key=self.order, loss=LOSSES[recipe.outputs], own_inputs=True,
+            label=f"{recipe.network}, {recipe.outputs}, decay {recipe.decay:g}",
+        ).models  # fmt: skip
+        fit = Fit(*(_outputs(models, x, recipe.outputs) for x in (task.x, task.x_val, task.x_test)))
+        self.seconds.append(time.perf_counter() - begun)
+        return fit
+
+
+def _half_squares(f: Float[Array, "n 10"], y: Float[Array, "n 10"]) -> Float[Array, ""]:
+    return 0.5 * jnp.mean(jnp.sum((f - y) ** 2, axis=1))
+
+
+def _half_squares_softmax(f: Float[Array, "n 10"], y: Float[Array, "n 10"]) -> Float[Array, ""]:
+    return _half_squares(jax.nn.softmax(f), y)
+
+
+LOSSES = {"linear": _half_squares, "softmax": _half_squares_softmax}
+
+
+def _outputs(models: eqx.Module, x: np.ndarray, outputs: Outputs) -> np.ndarray:
+    return np.concatenate(
+        [np.asarray(_forward(models, x[:, i : i + 1000], outputs == "softmax")) for i in range(0, x.shape[1], 1000)], axis=1
+    ).astype(np.float64)
+
+
+@eqx.filter_jit
+def _forward(models: eqx.Module, x: Array, softmax: bool) -> Array:
+    out = eqx.filter_vmap(lambda model, points: jax.vmap(model)(points))(models, jnp.asarray(x))
+    return jax.nn.softmax(out) if softmax else out
