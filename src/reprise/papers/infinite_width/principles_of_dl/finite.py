@@ -1,0 +1,147 @@
+r"""Finite networks in JAX: many layers by a scan, residual or not, their tangent kernel, their training.
+
+NTK parametrisation of the book's ensemble: $z^{(1)}=\sqrt{C_W/n_0}\,Ux$ (with $\gamma=0$),
+$z^{(\ell+1)}=\sqrt{C_W/n}\,W\sigma(z^{(\ell)})+\gamma z^{(\ell)}$ and $f=\sqrt{C_W/n}\,v\cdot\sigma(z^{(H)})$, all entries
+standard normal at the start. H counts hidden layers. The book's learning rates $\lambda_W/n$ for weights of variance
+$C_W/n$ are these with $\lambda_W=C_W$.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from reprise import progress
+from reprise.networks import activations
+from reprise.papers.infinite_width.principles_of_dl.ensembles import stream
+
+CACHE = 3e7
+"""Bytes of parameters and gradients handled at once: what stays in a processor's cache is much faster."""
+
+
+class Net(NamedTuple):
+    r"""What the networks of an experiment share.
+
+    Attributes:
+        inputs: $n_0$.
+        width: n.
+        hidden: number H of hidden layers, at least 1.
+        activation: name in `reprise.networks.activations`.
+        weight: $C_W$.
+        skip: $\gamma$.
+        outputs: number of outputs.
+    """
+
+    inputs: int
+    width: int
+    hidden: int
+    activation: str = "relu"
+    weight: float = 2.0
+    skip: float = 0.0
+    outputs: int = 1
+
+
+class Params(NamedTuple):
+    """Standard-normal parameters, with a leading axis of seeds when stacked: (n, n0), (H - 1, n, n), (out, n)."""
+
+    first: Float[Array, "... n inputs"]
+    middle: Float[Array, "... layers n n"]
+    last: Float[Array, "... out n"]
+
+
+def draw(net: Net, count: int, *, seed: int, name: str, start: int = 0, dtype: Any = np.float32) -> Params:
+    """Parameters of `count` networks, stacked; a network depends on its own number (from `start`) alone.
+
+    >>> draw(Net(3, 8, 4), 2, seed=0, name="doc").middle.shape
+    (2, 3, 8, 8)
+    """
+    n = net.width
+    shapes = ((n, net.inputs), (net.hidden - 1, n, n), (net.outputs, n))
+    parts = [np.empty((count, *shape), np.float32) for shape in shapes]
+    for i in range(count):
+        rng = stream(seed, f"{name} {n} {net.hidden}", start + i)
+        for part in parts:
+            rng.standard_normal(out=part[i], dtype=np.float32)
+    return Params(*(jnp.asarray(part.astype(dtype)) for part in parts))
+
+
+def outputs(net: Net, params: Params, x: Float[Array, "m inputs"]) -> Float[Array, "m out"]:
+    """The function at m inputs."""
+    sigma = activations.resolve(net.activation)
+    dtype = params.first.dtype
+    scale = jnp.asarray((net.weight / net.width) ** 0.5, dtype)
+    z = x.astype(dtype) @ params.first.T * jnp.asarray((net.weight / net.inputs) ** 0.5, dtype)
+
+    def layer(z: Array, w: Array) -> tuple[Array, None]:
+        return scale * sigma(z) @ w.T + jnp.asarray(net.skip, dtype) * z, None
+
+    z, _ = jax.lax.scan(layer, z, params.middle)
+    return scale * sigma(z) @ params.last.T
+
+
+def scalar(net: Net, params: Params, x: Float[Array, "m inputs"]) -> Float[Array, " m"]:
+    """The only output, at m inputs."""
+    return outputs(net, params, x)[:, 0]
+
+
+def total(tree: Any) -> Array:
+    """Sum of squares over a tree of parameters."""
+    return sum((jnp.sum(leaf * leaf) for leaf in jax.tree.leaves(tree)), start=jnp.zeros(()))
+
+
+def moved(params: Params, step: Any, direction: Any) -> Params:
+    """Parameters moved by a step along a direction."""
+    return jax.tree.map(lambda p, d: p + step.astype(p.dtype) * d, params, direction)
+
+
+def groups(net: Net, count: int, *, dtype: Any = np.float32, rows: int = 1) -> Iterator[tuple[int, int]]:
+    """Start and size of groups of networks that fit the cache, of equal size where that is possible.
+
+    >>> list(groups(Net(3, 64, 4), 5))
+    [(0, 5)]
+    """
+    size = (net.hidden - 1) * net.width**2 + net.width * (net.inputs + net.outputs)
+    most = max(1, int(CACHE // ((2 + rows) * size * np.dtype(dtype).itemsize)))
+    parts = -(-count // most)
+    each = -(-count // parts)
+    for start in range(0, count, each):
+        yield start, min(each, count - start)
+
+
+def over_networks(
+    function: Callable[[Params], Any],
+    net: Net,
+    count: int,
+    *,
+    seed: int,
+    name: str,
+    dtype: Any = np.float32,
+    rows: int = 1,
+) -> Any:
+    """A function of one network's parameters, for `count` of them: stacked NumPy results."""
+    mapped = jax.jit(jax.vmap(function))
+    parts = []
+    with progress.task(f"{name}: {net.hidden} layers of {net.width}", count) as advance:
+        for start, size in groups(net, count, dtype=dtype, rows=rows):
+            parts.append(
+                jax.tree.map(np.asarray, mapped(draw(net, size, seed=seed, name=name, start=start, dtype=dtype)))
+            )
+            advance(size)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def tangent(net: Net, params: Params, x: Float[Array, "m inputs"], y: Float[Array, "k inputs"]) -> Float[Array, "m k"]:
+    r"""Empirical tangent kernel $\hat\Theta(x,y)=\nabla f(x)\cdot\nabla f(y)$ of a scalar network, by Jacobians."""
+    rows = jax.jacrev(partial(scalar, net))
+    left, right = rows(params, x), rows(params, y)
+    return sum(
+        (
+            a.reshape(len(x), -1) @ b.reshape(len(y), -1).T
+            for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
+        ),
+        start=jnp.zeros(()),
+    )
