@@ -60,7 +60,7 @@ class Trained(NamedTuple):
     left: Float[np.ndarray, " nets"]
 
 
-def train(net: Net, some: Task, shares: Sequence[float], count: int, *, decades: float = 10.0, seed: int) -> Trained:
+def train(net: Net, some: Task, shares: Sequence[float], count: int, *, decades: float = 12.0, seed: int) -> Trained:
     r"""Train the same networks in all ways, for $10^{-\text{decades}}$ of the loss in the slowest direction.
 
     Args:
@@ -103,7 +103,9 @@ def train(net: Net, some: Task, shares: Sequence[float], count: int, *, decades:
         return flow[0], descent[0], newton[0], kernel, left
 
     rows = 3 + 2 * len(some.y)
-    found = finite.over_networks(run, net, count, seed=seed, name="algorithms", dtype=np.float64, rows=rows)
+    found = finite.over_networks(
+        jax.jit(jax.vmap(run)), net, count, seed=seed, name="algorithms", dtype=np.float64, rows=rows
+    )
     return Trained(*found)
 
 

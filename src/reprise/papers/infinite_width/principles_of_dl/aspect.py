@@ -1,7 +1,6 @@
 r"""Claim C6: residual connections lower the amplitude of fluctuations, and what depth networks of a width train best at."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -78,7 +77,7 @@ def residual(
     logs = []
     for skip in skips:
         net = Net(activation, width, recursions.critical_weight(activation, skip), skip=skip)
-        second, _, pairs = mixture(net, [layer], nets, seed=seed, name="residual").at(layer)
+        second, _, pairs = mixture(net, [layer], nets, seed=seed, name="residual", expected=True).at(layer)
         logs.append(interval(np.stack([pairs, second], axis=1), lambda m: np.log(m[..., 0] / m[..., 1] ** 2)))
     predicted = np.log1p([predicted_ratio(activation, width, layer, skip) for skip in skips])
     return Residual(activation, width, layer, skips, logs, predicted, np.full(len(skips), predicted[0]))
@@ -92,13 +91,13 @@ def explosion(skip: float, factor: float, *, width: int, layer: int, nets: int, 
 
 
 def variances(nets: int, width: int, layer: int, *, seed: int) -> Ensemble:
-    """Random ReLU networks, for the information in their last layer."""
+    """Random ReLU networks, for the information in their last layer: its variances given the layer below."""
     net = Net(act.RELU, width, 2.0)
-    return Ensemble(act.RELU, width, mixture(net, [layer], nets, seed=seed, name="information"))
+    return Ensemble(act.RELU, width, mixture(net, [layer], nets, seed=seed, name="information", expected=True))
 
 
-RATES = (0.1, 0.3, 1.0)
-"""Learning rates in units of 1/H among which every network chooses by its loss on validation data."""
+RATES = (0.003, 0.03, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Learning rates in units of 1/H among which every network chooses."""
 
 
 class Digits(NamedTuple):
@@ -138,47 +137,54 @@ def mean_square(net: finite.Net, params: finite.Params, x: Array, y: Array) -> A
 
 
 def losses(
-    net: finite.Net, task: Digits, count: int, *, steps: int, rates: Sequence[float] = RATES, seed: int, name: str
-) -> tuple[Float[np.ndarray, " nets"], Float[np.ndarray, " nets"]]:
-    """Train on digits by full-batch gradient descent; loss in units of the zero function's, the rate chosen by validation.
+    net: finite.Net, task: Digits, count: int, *, weights: Sequence[float], steps: int, by: str, seed: int, name: str
+) -> tuple[Float[np.ndarray, "nets weights"], Float[np.ndarray, "nets weights"]]:
+    r"""Train on digits by full-batch gradient descent; loss in units of the zero function's.
+
+    Args:
+        net: ten outputs; its own $C_W$ is not used.
+        task: digits.
+        count: number of networks.
+        weights: each $C_W$ with which the same draws are trained.
+        steps: of training.
+        by: the learning rate of every network is that of RATES with the least "train" or "valid" loss.
+        seed: base of the draws.
+        name: of the experiment.
 
     Returns:
         Training and test loss of each network, at most 10 (also where training diverged).
     """
-    y_unit, t_unit = (float(np.mean(np.sum(v**2, axis=1))) for v in (task.y, task.y_test))
-    v_unit = float(np.mean(np.sum(task.y_valid**2, axis=1)))
-    rate = jnp.asarray([r / net.hidden for r in rates], jnp.float32)
+    parts = [jnp.asarray(v) for v in task]
+    units = [float(np.mean(np.sum(v**2, axis=1))) for v in (task.y, task.y_valid, task.y_test)]
+    pairs = np.asarray([(w, r / net.hidden) for w in weights for r in RATES], np.float32)
 
-    def run(params: finite.Params) -> tuple[Array, Array, Array]:
-        def at(step: Array) -> tuple[Array, Array, Array]:
-            def one(p: finite.Params, _: None) -> tuple[finite.Params, None]:
-                g = jax.grad(lambda q: 0.5 * mean_square(net, q, task.x, task.y))(p)
-                return finite.moved(p, -step, g), None
+    def run(params: finite.Params) -> Array:
+        def at(pair: Array) -> Array:
+            mine = net._replace(weight=pair[0])
 
-            end, _ = jax.lax.scan(one, params, None, length=steps)
-            look = partial(mean_square, net, end)
-            return look(task.x, task.y), look(task.x_valid, task.y_valid), look(task.x_test, task.y_test)
+            def one(_: int, p: finite.Params) -> finite.Params:
+                g = jax.grad(lambda q: 0.5 * mean_square(mine, q, parts[0], parts[1]))(p)
+                return finite.moved(p, -pair[1], g)
 
-        return jax.lax.map(at, rate)
+            end = jax.lax.fori_loop(0, steps, one, params)
+            return jnp.stack([mean_square(mine, end, parts[2 * i], parts[2 * i + 1]) for i in range(3)])
 
-    train, valid, test = finite.over_networks(run, net, count, seed=seed, name=name)
-    scaled = [
-        np.nan_to_num(np.minimum(v / u, 10.0), nan=10.0) for v, u in ((train, y_unit), (valid, v_unit), (test, t_unit))
-    ]
-    best = np.argmin(scaled[1], axis=1)
-    rows = np.arange(len(best))
-    return scaled[0][rows, best], scaled[2][rows, best]
+        return jax.lax.map(at, jnp.asarray(pairs))
+
+    found = finite.over_networks(jax.jit(jax.vmap(run)), net, count, seed=seed, name=name)
+    found = found.reshape(count, len(weights), len(RATES), 3) / np.asarray(units)
+    found = np.nan_to_num(np.minimum(found, 10.0), nan=10.0)
+    best = np.argmin(found[..., ("train", "valid").index(by)], axis=2)[..., None]
+    return tuple(np.take_along_axis(found[..., i], best, axis=2)[..., 0] for i in (0, 2))  # type: ignore[return-value]
 
 
 def trainability(
     factors: Sequence[float], hidden: int, width: int, task: Digits, count: int, *, steps: int, seed: int
 ) -> Float[np.ndarray, "nets factors"]:
-    r"""Training losses of ReLU networks whose $C_W$ is a factor of its critical value 2 (claim C2)."""
-    columns = []
-    for factor in factors:
-        net = finite.Net(64, width, hidden, weight=2.0 * factor, outputs=10)
-        columns.append(losses(net, task, count, steps=steps, seed=seed, name="trainability")[0])
-    return np.stack(columns, axis=1)
+    r"""Training losses of ReLU networks whose $C_W$ is a factor of its critical value 2, at the best rate for training (claim C2)."""
+    net = finite.Net(64, width, hidden, outputs=10)
+    weights = [2.0 * factor for factor in factors]
+    return losses(net, task, count, weights=weights, steps=steps, by="train", seed=seed, name="trainability")[0]
 
 
 class Sweep(NamedTuple):
@@ -212,8 +218,10 @@ def sweep(
         columns = []
         for hidden in depths:
             net = finite.Net(64, width, hidden, "tanh", 1.0 - skip**2, skip, outputs=10)
-            columns.append(losses(net, task, count, steps=steps, seed=seed, name=f"depths {skip}")[1])
-        test.append(np.stack(columns, axis=1))
+            name = f"depths {skip}"
+            found = losses(net, task, count, weights=[net.weight], steps=steps, by="valid", seed=seed, name=name)
+            columns.append(found[1])
+        test.append(np.concatenate(columns, axis=1))
     return Sweep(skip, depths, widths, test)
 
 
@@ -268,10 +276,8 @@ def at_criticality(factors: Sequence[float], losses: Float[np.ndarray, "nets fac
 
 
 def discrimination(factors: Sequence[float], losses: Float[np.ndarray, "nets factors"]) -> Estimate:
-    """Mean loss at the better neighbour over that at criticality."""
-    critical = losses[:, list(factors).index(1.0)]
-    pairs = (better_neighbour(factors, losses), critical)
-    return statistics.bootstrap(pairs, lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis), paired=False)
+    """Mean loss at the better neighbour minus that at criticality, network by network."""
+    return statistics.paired_difference(better_neighbour(factors, losses), losses[:, list(factors).index(1.0)])
 
 
 def reading(studies: Sequence[Residual], *, width: int, layer: int, seed: int) -> str:

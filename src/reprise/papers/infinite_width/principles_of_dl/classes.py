@@ -53,7 +53,7 @@ def decay(activation: Activation, what: str, layer: int, *, bias: float = 0.0) -
     if what == "kernel":
         return local_exponent(kernel(1.0), layer)
     if what == "parallel":
-        return local_exponent(kernel(1.001) - kernel(0.999), layer)
+        return local_exponent(kernel(1.01) - kernel(0.99), layer)
     return local_exponent(two_inputs(activation, depth, weight=weight, bias=bias), layer)
 
 

@@ -84,8 +84,25 @@ def _moments(layers: Sequence[int], rows: np.ndarray) -> Moments:
     return Moments(np.asarray(layers), rows[..., 0], rows[..., 1], rows[..., 2])
 
 
-def mixture(net: Net, layers: Sequence[int], nets: int, *, seed: int, name: str = "mixture") -> Moments:
-    """Networks at one input by the exact scale mixture."""
+def _expected(net: Net, z: np.ndarray, v: np.ndarray) -> Float[np.ndarray, "nets 3"]:
+    """What `_reduced` is on average for the next layer, given this one: its own sampling noise is averaged exactly."""
+    second, fourth, pairs = _reduced(z).T
+    v, skip = v[:, 0].astype(np.float64), net.skip**2
+    mean = v + skip * second
+    return np.stack(
+        [mean, 3 * v**2 + 6 * v * skip * second + skip**2 * fourth, v**2 + 2 * v * skip * second + skip**2 * pairs],
+        axis=1,
+    )
+
+
+def mixture(
+    net: Net, layers: Sequence[int], nets: int, *, seed: int, name: str = "mixture", expected: bool = False
+) -> Moments:
+    """Networks at one input by the exact scale mixture.
+
+    With `expected`, the moments of a layer are replaced by their expectations given the layer below: the same mean, less
+    noise; `second` is then the variance v itself if there is no skip.
+    """
     depth = max(layers)
 
     def work(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -94,9 +111,13 @@ def mixture(net: Net, layers: Sequence[int], nets: int, *, seed: int, name: str 
         for layer in range(1, depth + 1):
             if layer > 1:
                 v = net.bias + net.weight * np.mean(net.activation.value(z) ** 2, axis=1, keepdims=True)
+                if expected and layer in layers:
+                    kept.append(_expected(net, z, v))
+                if expected and layer == depth:
+                    break
                 fresh = np.sqrt(v) * rng.standard_normal((count, net.width), dtype=np.float32)
                 z = fresh if net.skip == 0.0 else fresh + np.float32(net.skip) * z
-            if layer in layers:
+            if layer in layers and not (expected and layer > 1):
                 kept.append(_reduced(z))
         return np.stack(kept, axis=1)
 

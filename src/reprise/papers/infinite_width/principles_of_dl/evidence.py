@@ -19,10 +19,12 @@ from reprise.papers.infinite_width.principles_of_dl import fluctuations as fl
 from reprise.papers.infinite_width.principles_of_dl.algorithms import Trained
 from reprise.papers.infinite_width.principles_of_dl.criticality import Passage
 from reprise.papers.infinite_width.principles_of_dl.fluctuations import Ensemble
-from reprise.papers.infinite_width.principles_of_dl.tangent import Cell
+from reprise.papers.infinite_width.principles_of_dl.tangent import Cell, Kernels
 
 Pair = dict[str, Estimate]
 Checks = dict[str, Pair]
+CONTROLS = 2000
+"""Networks of the control with random signs as weights."""
 
 
 def _pair(measured: Estimate, control: Estimate) -> Pair:
@@ -35,8 +37,7 @@ def nearly_gaussian(
     """C1: networks by their weights, by the scale mixture, and linear and ReLU ones with orthogonal weights."""
     narrow = min(e.width for e in mixed)
     layer = int(fl.pick(drawn, act.LINEAR, narrow).moments.layers[-1])
-    nets = len(fl.pick(drawn, act.LINEAR, narrow).moments.second)
-    relu = fl.pick(drawn, act.RELU, narrow), fl.pick(mixed, act.RELU, narrow)
+    relu = fl.pick(drawn, act.RELU, narrow)
     seen = (act.LINEAR, act.RELU, act.TANH)
     exponents = {what: fl.range_of([fl.width_exponent(mixed, a, what) for a in seen]) for what in ("ratio", "depth")}
     growths = {
@@ -48,10 +49,10 @@ def nearly_gaussian(
         "asymptotic slope, tanh": _pair(*(fl.late_slope(a) for a in (act.TANH, act.RELU))),
         "single neuron": _pair(
             fl.kurtosis_ratio(fl.pick(drawn, act.LINEAR, narrow).moments, layer),
-            fl.sign_weights(narrow, layer, nets, seed=seed),
+            fl.sign_weights(narrow, layer, CONTROLS, seed=seed),
         ),
         "collapse": _pair(exponents["ratio"], exponents["depth"]),
-        "scale mixture": _pair(*(fl.same_law(*relu, layer, first=wrong) for wrong in (False, True))),
+        "scale mixture": _pair(*(fl.same_law(relu, layer, seed=seed, first=wrong) for wrong in (False, True))),
     }
 
 
@@ -71,8 +72,10 @@ def criticality_checks(
 def universality(far: int) -> Checks:
     """C3: exponents and amplitudes by recursion at a far layer, critical points, stability."""
     some, biases = classes.ZERO_KERNEL, (0.0, 0.05)
-    exponents = {
-        f"{what} exponent": _pair(*(classes.exponent_gap(some, what, far, bias=bias) for bias in biases))
+    exponents = {  # off criticality perturbations sink below rounding long before the far layer
+        f"{what} exponent": _pair(
+            classes.exponent_gap(some, what, far), classes.exponent_gap(some, what, far // 20, bias=0.05)
+        )
         for what in ("kernel", "parallel", "perpendicular")
     }
     points = {f"critical {a.name}": _pair(classes.critical(a), Estimate.exact(2.0)) for a in (act.GELU, act.SWISH)}
@@ -88,20 +91,21 @@ def wide_networks(layers: Sequence[int], right: np.ndarray, off: np.ndarray) -> 
     return {"wide networks": _pair(*(classes.against_recursion(act.TANH, layers, some) for some in (right, off)))}
 
 
-def tangent_kernel(cells: Sequence[Cell], trained: int, *, seed: int) -> Checks:
-    """C4: exponents over the grid of depths and widths, and controls that are trained here."""
-    depths, widths = sorted({c.hidden for c in cells}), sorted({c.width for c in cells})
+def tangent_kernel(cells: Sequence[Cell], widths: Sequence[int], relu: Sequence[Kernels], *, seed: int) -> Checks:
+    """C4: exponents over the grid of depths and widths, ReLU networks trained at these widths, and controls that are trained here."""
+    depths = sorted({c.hidden for c in cells})
     powers = {what: tangent.powers(cells, what) for what in ("fluctuation", "change")}
-    line, row, cell = tangent.diagonal(cells), tangent.row(cells, depths[1]), tangent.deepest(cells)
-    mean_field = tangent.mean_field_exponent(depths[1], widths, trained, seed=seed)
+    line, row, cell = tangent.diagonal(cells), tangent.row(cells, depths[0]), tangent.deepest(cells)
+    mean_field = tangent.mean_field(depths[1], widths, len(cell.kernels.before), seed=seed)
     both = [fl.range_of([tangent.along(some, what) for what in powers]) for some in (line, row)]
     return {
         "fluctuation against width": _pair(powers["fluctuation"][1], tangent.along(line, "fluctuation", -1.0)),
         "fluctuation against depth": _pair(powers["fluctuation"][0], tangent.along(line, "fluctuation")),
         "change against width": _pair(powers["change"][1], mean_field),
         "change against depth": _pair(powers["change"][0], tangent.along(line, "change")),
+        "change against width, ReLU": _pair(tangent.width_exponent(widths, relu), mean_field),
         "collapse": _pair(*both),
-        "kernel moves": _pair(tangent.mean_change(cell.kernels.change), tangent.linearised(cell, 20, seed=seed)),
+        "kernel moves": _pair(cell.estimate("change"), tangent.linearised(cell, 20, seed=seed)),
     }
 
 

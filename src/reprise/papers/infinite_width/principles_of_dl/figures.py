@@ -1,6 +1,7 @@
 """Figures of claims C1, C2, C3 and of the information of C6: each function returns the figure and the tidy data that it draws."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def collapse(ensembles: Sequence[Ensemble], orthogonal: Ensemble) -> Drawn:
             x = (layers - 1) / e.width
             points = ends([e.ratio(int(layer)) for layer in layers])
             marker = pl.MARKERS[widths.index(e.width) % len(pl.MARKERS)]
-            pl.experiment(ax, x, *points.T, color=colour, marker=marker)
+            pl.experiment(ax, x, points[:, 0], points[:, 1], points[:, 2], color=colour, marker=marker)
             rows += [
                 {"series": name, "width": e.width, "depth_over_width": a, "ratio": p[0], "low": p[1], "high": p[2]}
                 for a, p in zip(x, points, strict=True)
@@ -52,7 +53,7 @@ def collapse(ensembles: Sequence[Ensemble], orthogonal: Ensemble) -> Drawn:
     layers = orthogonal.moments.layers[1:]
     x = (layers - 1) / orthogonal.width
     points = ends([orthogonal.ratio(int(layer)) for layer in layers])
-    pl.control(ax, x, *points.T)
+    pl.control(ax, x, points[:, 0], points[:, 1], points[:, 2])
     pl.direct_label(
         ax, float(x[-1]), float(points[-1, 0]), "linear, orthogonal (control)", color=pl.CONTROL, side="below"
     )
@@ -77,14 +78,15 @@ def collapse(ensembles: Sequence[Ensemble], orthogonal: Ensemble) -> Drawn:
 
 
 def phase_diagram() -> Drawn:
-    """F2: the rate of gradients over the plane of initialisations, with both lines of steadiness."""
+    """F2: the rate of gradients over the plane of initialisations, with the line where they keep their size."""
     gelu = recursions.half_stable_point(act.GELU)
     panels = (
         (act.TANH, np.linspace(0.0, 0.3, 49), np.linspace(0.4, 1.9, 49), (0.0, 1.0)),
         (act.GELU, np.linspace(0.0, 0.5, 49), np.linspace(1.4, 2.3, 49), (gelu.bias, gelu.weight)),
     )
     fig, axes = pl.wide(2, [a.name for a, *_ in panels], share=False)
-    rows, image = [], None
+    rows: list[dict[str, Any]] = []
+    image: Any = None
     for ax, (a, biases, weights, point) in zip(axes, panels, strict=True):
         parallel, perpendicular = criticality.phase(a, biases, weights)
         rate = np.log(perpendicular)
@@ -94,11 +96,8 @@ def phase_diagram() -> Drawn:
             biases, weights, rate, cmap="vlag", vmin=-0.6, vmax=0.6, shading="gouraud", rasterized=True
         )
         ax.contour(biases, weights, rate, levels=[0.0], colors=pl.INK, linewidths=1.6)
-        ax.contour(
-            biases, weights, np.log(parallel), levels=[-0.01], colors=pl.INK, linewidths=1.2, linestyles="dotted"
-        )
         ax.plot(*point, marker="*", markersize=13, color=pl.INK, markeredgecolor=pl.PAPER, clip_on=False, zorder=5)
-        pl.direct_label(ax, *point, "critical point", side="right")
+        pl.direct_label(ax, *point, "critical point", side="right" if a is act.TANH else "below")
         ax.set_xlabel(r"bias variance $C_b$")
         rows += [
             {"activation": a.name, "bias": b, "weight": w, "log_chi_perp": rate[i, j], "chi_parallel": parallel[i, j]}
@@ -163,7 +162,7 @@ def kernel_flows(layers: Sequence[int], samples: np.ndarray, far: int) -> Drawn:
         rows += [{"series": a.name, "layer": x, "kernel": k} for x, k in zip(at, kernel, strict=True)]
     pl.log_ticks(ax, "both")
     found = ends([statistics.mean(samples[:, i]) for i in range(samples.shape[1])])
-    pl.experiment(ax, layers, *found.T, color=pl.GROUPS[1])
+    pl.experiment(ax, layers, found[:, 0], found[:, 1], found[:, 2], color=pl.GROUPS[1])
     rows += [
         {"series": "tanh networks", "layer": x, "kernel": v[0], "low": v[1], "high": v[2]}
         for x, v in zip(layers, found, strict=True)
@@ -179,7 +178,9 @@ def information_curves(ensembles: Sequence[Ensemble]) -> Drawn:
     """F7: information of two neurons, truncated, exact and in networks, against the four-point ratio."""
     fig, ax = pl.single("Information shared by two neurons")
     top = information.optimal_ratio(1.0, 2)
-    t = np.linspace(1e-3, 4.2 * top, 40)
+    found = [e.moments.at(int(e.moments.layers[-1]))[0] for e in ensembles]
+    at = [float(v.var() / v.mean() ** 2) for v in found]
+    t = np.linspace(1e-3, 1.05 * max(*at, 2.5 * top), 60)
     rows = []
     curves = {
         "second order": information.truncated(t, 1, 1, order=2),
@@ -188,23 +189,16 @@ def information_curves(ensembles: Sequence[Ensemble]) -> Drawn:
     }
     styles = {"second order": (0, (1, 1.6)), "third order (the book)": (0, (5, 2.2)), "exact": "-"}
     for (name, values), colour in zip(curves.items(), (pl.REPORTED, pl.INK, pl.GROUPS[0]), strict=True):
-        keep = values > -0.0012
-        keep &= values < 1.4 * curves["exact"].max()
+        keep = (values > -0.0015) & (values < 1.1 * curves["exact"].max())
         pl.theory(ax, t[keep], values[keep], color=colour, linestyle=styles[name], label=name)
         rows += [{"series": name, "t": a, "information": b} for a, b in zip(t[keep], values[keep], strict=True)]
-    for e in ensembles:
-        layer = int(e.moments.layers[-1])
-        ratio = e.ratio(layer)
-        # the variance given the layer below, read off the layer's own norm, is blurred by 2/n; so it is drawn at its own t
-        v = e.moments.at(layer)[0]
-        at = float(v.var() / v.mean() ** 2)
+    for e, v, x in zip(ensembles, found, at, strict=True):
         value = information.of_networks(v, 1, 1)
-        pl.experiment(ax, [at], [value])
-        rows.append(
-            {"series": f"networks, n = {e.width}, layer {layer}", "t": at, "information": value, "ratio": ratio.value}
-        )
+        pl.experiment(ax, [x], [value])
+        name = f"networks, n = {e.width}, layer {int(e.moments.layers[-1])}"
+        rows.append({"series": name, "t": x, "information": value})
     ax.axvline(top, color=pl.INK, linewidth=0.9, linestyle=(0, (1, 1.8)))
-    pl.direct_label(ax, top, 0.0, r"$\nu r^*$", side="right")
+    pl.direct_label(ax, top, 0.8 * float(curves["exact"].max()), r"$\nu r^*$", side="left")
     ax.axhline(0.0, color=pl.INK, linewidth=0.6)
     pl.label_lines(ax)
     ax.set_xlabel(r"four-point ratio $t=\nu r$")

@@ -40,7 +40,7 @@ class Net(NamedTuple):
     width: int
     hidden: int
     activation: str = "relu"
-    weight: float = 2.0
+    weight: Any = 2.0
     skip: float = 0.0
     outputs: int = 1
 
@@ -88,6 +88,33 @@ def scalar(net: Net, params: Params, x: Float[Array, "m inputs"]) -> Float[Array
     return outputs(net, params, x)[:, 0]
 
 
+def gates(net: Net, params: Params, x: Float[Array, "m inputs"]) -> Float[Array, "layers m n"]:
+    """Which neurons of a ReLU network are on (1) at m inputs, layer by layer."""
+    scale = jnp.asarray((net.weight / net.width) ** 0.5, params.first.dtype)
+    z = x @ params.first.T * jnp.asarray((net.weight / net.inputs) ** 0.5, params.first.dtype)
+
+    def layer(z: Array, w: Array) -> tuple[Array, Array]:
+        return scale * jnp.maximum(z, 0) @ w.T, z > 0
+
+    z, on = jax.lax.scan(layer, z, params.middle)
+    return jnp.concatenate([on, (z > 0)[None]]).astype(params.first.dtype)
+
+
+def gated(
+    net: Net, params: Params, on: Float[Array, "layers m n"], x: Float[Array, "m inputs"]
+) -> Float[Array, "m out"]:
+    """A ReLU network whose neurons are on or off as given, whatever their preactivations: linear in every layer's weights."""
+    scale = jnp.asarray((net.weight / net.width) ** 0.5, params.first.dtype)
+    z = x @ params.first.T * jnp.asarray((net.weight / net.inputs) ** 0.5, params.first.dtype)
+
+    def layer(z: Array, both: tuple[Array, Array]) -> tuple[Array, None]:
+        w, gate = both
+        return scale * (gate * z) @ w.T, None
+
+    z, _ = jax.lax.scan(layer, z, (params.middle, on[:-1]))
+    return scale * (on[-1] * z) @ params.last.T
+
+
 def total(tree: Any) -> Array:
     """Sum of squares over a tree of parameters."""
     return sum((jnp.sum(leaf * leaf) for leaf in jax.tree.leaves(tree)), start=jnp.zeros(()))
@@ -99,7 +126,7 @@ def moved(params: Params, step: Any, direction: Any) -> Params:
 
 
 def groups(net: Net, count: int, *, dtype: Any = np.float32, rows: int = 1) -> Iterator[tuple[int, int]]:
-    """Start and size of groups of networks that fit the cache, of equal size where that is possible.
+    """Start and size of groups of networks that fit the cache; all of one size, so that the last may go beyond `count`.
 
     >>> list(groups(Net(3, 64, 4), 5))
     [(0, 5)]
@@ -109,29 +136,27 @@ def groups(net: Net, count: int, *, dtype: Any = np.float32, rows: int = 1) -> I
     parts = -(-count // most)
     each = -(-count // parts)
     for start in range(0, count, each):
-        yield start, min(each, count - start)
+        yield start, each
 
 
 def over_networks(
-    function: Callable[[Params], Any],
+    mapped: Callable[..., Any],
     net: Net,
     count: int,
-    *,
+    *others: Any,
     seed: int,
     name: str,
     dtype: Any = np.float32,
     rows: int = 1,
 ) -> Any:
-    """A function of one network's parameters, for `count` of them: stacked NumPy results."""
-    mapped = jax.jit(jax.vmap(function))
+    """A compiled function of stacked parameters (and what all networks share), for `count` networks: NumPy results, joined."""
     parts = []
     with progress.task(f"{name}: {net.hidden} layers of {net.width}", count) as advance:
         for start, size in groups(net, count, dtype=dtype, rows=rows):
-            parts.append(
-                jax.tree.map(np.asarray, mapped(draw(net, size, seed=seed, name=name, start=start, dtype=dtype)))
-            )
-            advance(size)
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+            params = draw(net, size, seed=seed, name=name, start=start, dtype=dtype)
+            parts.append(jax.tree.map(np.asarray, mapped(params, *others)))
+            advance(min(size, count - start))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
 
 def tangent(net: Net, params: Params, x: Float[Array, "m inputs"], y: Float[Array, "k inputs"]) -> Float[Array, "m k"]:

@@ -14,6 +14,8 @@ from reprise.papers.infinite_width.principles_of_dl.activations import Activatio
 from reprise.papers.infinite_width.principles_of_dl.ensembles import Moments, Net, matrices, mixture
 
 SHOWN = (act.LINEAR, act.LEAKY, act.RELU, act.TANH)
+SPARED = {act.LINEAR.name: 2, act.RELU.name: 1, act.TANH.name: 4}
+"""Ensembles by the mixture: by how much fewer networks than for the ReLU, whose tails are the heaviest, are enough."""
 LARGEST = 0.2
 """Largest (l - 1)/n of these experiments: beyond, a few networks carry the ReLU's average."""
 
@@ -67,9 +69,14 @@ def networks(widths: Sequence[int], counts: Sequence[int], deepest: int, *, seed
 
 
 def mixtures(widths: Sequence[int], counts: Sequence[int], deepest: int, *, seed: int) -> list[Ensemble]:
-    """The same ensembles by the exact scale mixture, many more networks (without the leaky ReLU)."""
+    """The same ensembles by the exact scale mixture, many more networks (without the leaky ReLU), moments given the layer below."""
+
+    def draw(a: Activation, n: int, count: int) -> Moments:
+        net = Net(a, n, recursions.critical_weight(a))
+        return mixture(net, depths(n, deepest), count // SPARED[a.name], seed=seed, expected=True)
+
     return [
-        Ensemble(a, n, mixture(Net(a, n, recursions.critical_weight(a)), depths(n, deepest), count, seed=seed))
+        Ensemble(a, n, draw(a, n, count))
         for a in SHOWN
         if a is not act.LEAKY
         for n, count in zip(widths, counts, strict=True)
@@ -171,9 +178,13 @@ def width_exponent(ensembles: Sequence[Ensemble], activation: Activation, fixed:
     )
 
 
-def same_law(one: Ensemble, other: Ensemble, layer: int, *, first: bool = False) -> Estimate:
-    r"""Kolmogorov distance of $\frac1n\sum_iz_i^2$ between two ensembles at a layer, with a band for both samples.
+def same_law(drawn: Ensemble, layer: int, *, seed: int, first: bool = False) -> Estimate:
+    r"""Kolmogorov distance of $\frac1n\sum_iz_i^2$ between networks drawn by their weights and as many by the mixture.
 
-    With `first`, the other ensemble is looked at in its first layer, where neurons are independent Gaussians.
+    The interval is a band for both samples. With `first`, the mixture is looked at in its first layer, where neurons are
+    independent Gaussians.
     """
-    return statistics.ks_distance(one.moments.at(layer)[0], other.moments.at(1 if first else layer)[0])
+    norms = drawn.moments.at(layer)[0]
+    net = Net(drawn.activation, drawn.width, recursions.critical_weight(drawn.activation))
+    other = mixture(net, [1, layer], len(norms), seed=seed, name="law")
+    return statistics.ks_distance(norms, other.at(1 if first else layer)[0])

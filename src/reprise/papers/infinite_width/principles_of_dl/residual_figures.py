@@ -39,7 +39,7 @@ def residual_connections(studies: Sequence[Residual], sweeps: Sequence[Sweep]) -
 def _amplitudes(ax: Axes, s: Residual, rows: Rows) -> None:
     skips = np.asarray(s.skips)
     found = s.amplitudes(ends(s.logs).ravel()).reshape(-1, 3)
-    pl.experiment(ax, skips, *found.T)
+    pl.experiment(ax, skips, found[:, 0], found[:, 1], found[:, 2])
     name = s.activation.name
     rows += [
         {"panel": name, "series": "networks", "x": g, "value": v[0], "low": v[1], "high": v[2]}
@@ -65,7 +65,16 @@ def _losses(ax: Axes, sweep: Sweep, rows: Rows) -> None:
     ax.set_title(f"Test loss, γ = {sweep.skip:g}")
     for part, width, colour in zip(sweep.test, sweep.widths, pl.family(len(sweep.widths)), strict=True):
         points = ends([statistics.mean(part[:, i]) for i in range(part.shape[1])])
-        pl.experiment(ax, sweep.depths, *points.T, color=colour, linestyle="-", label=f"n = {width}")
+        pl.experiment(
+            ax,
+            sweep.depths,
+            points[:, 0],
+            points[:, 1],
+            points[:, 2],
+            color=colour,
+            linestyle="-",
+            label=f"n = {width}",
+        )
         rows += [
             {"panel": f"loss, skip {sweep.skip:g}", "series": f"n = {width}", "x": d, "value": p[0], "low": p[1], "high": p[2]}
             for d, p in zip(sweep.depths, points, strict=True)

@@ -5,8 +5,8 @@ standard deviation of the ensemble, in steps that each cover a fifth of what is 
 the change of the function is the same at every depth and width.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -24,6 +24,8 @@ SHARE = 0.2
 STEPS = 12
 """0.8 to this power is 0.07, so that the loss is below a hundredth even where the kernel moves."""
 INPUTS = 8
+LARGEST = 0.126
+"""Largest depth over width of the grid: beyond, neither effect is small and no power law is expected."""
 
 
 class Kernels(NamedTuple):
@@ -44,21 +46,16 @@ def the_input() -> Float[Array, "1 inputs"]:
     return jnp.ones((1, INPUTS), jnp.float32)
 
 
-def trained(net: Net, count: int, *, seed: int, name: str, move: float = 1.0, linearised: bool = False) -> Kernels:
-    r"""Train networks on one input, from $f_0$ to $f_0+$ `move`.
-
-    Args:
-        net: of scalar output.
-        count: number of networks.
-        seed: base of the draws.
-        name: of the experiment.
-        move: change of the output.
-        linearised: train $f_{\theta_0}+\nabla f_{\theta_0}\cdot(\theta-\theta_0)$ instead (control).
-    """
+@cache
+def _training(net: Net, linearised: bool, frozen: bool) -> Callable[..., tuple[Array, Array, Array]]:
     x = the_input()
 
-    def run(params: Params) -> tuple[Array, Array, Array]:
+    def run(params: Params, move: Array) -> tuple[Array, Array, Array]:
+        gates = finite.gates(net, params, x) if frozen else None
+
         def value(p: Params) -> Array:
+            if frozen:
+                return finite.gated(net, p, gates, x)[0, 0]
             if not linearised:
                 return finite.scalar(net, p, x)[0]
             tangent = jax.tree.map(jnp.subtract, p, params)
@@ -77,62 +74,92 @@ def trained(net: Net, count: int, *, seed: int, name: str, move: float = 1.0, li
         f, after = look(end)
         return finite.total(gradient), finite.total(after), ((f - goal) / move) ** 2
 
-    found = finite.over_networks(run, net, count, seed=seed, name=name)
+    return jax.jit(jax.vmap(run, in_axes=(0, None)))
+
+
+def trained(
+    net: Net, count: int, *, seed: int, name: str, move: float = 1.0, linearised: bool = False, frozen: bool = False
+) -> Kernels:
+    r"""Train networks on one input, from $f_0$ to $f_0+$ `move`.
+
+    Args:
+        net: of scalar output.
+        count: number of networks.
+        seed: base of the draws.
+        name: of the experiment.
+        move: change of the output.
+        linearised: train $f_{\theta_0}+\nabla f_{\theta_0}\cdot(\theta-\theta_0)$ instead (control).
+        frozen: keep each ReLU on or off as it is at the start (diagnosis).
+    """
+    found = finite.over_networks(_training(net, linearised, frozen), net, count, np.float32(move), seed=seed, name=name)
     return Kernels(*(np.asarray(part, dtype=np.float64) for part in found))
+
+
+@cache
+def _starting(net: Net) -> Callable[[Params], Array]:
+    x = the_input()
+    return jax.jit(jax.vmap(lambda params: finite.total(jax.grad(lambda p: finite.scalar(net, p, x)[0])(params))))
 
 
 def untrained(net: Net, count: int, *, seed: int, name: str) -> Float[np.ndarray, " nets"]:
     """Tangent kernels of random networks."""
-    x = the_input()
-
-    def run(params: Params) -> Array:
-        return finite.total(jax.grad(lambda p: finite.scalar(net, p, x)[0])(params))
-
-    return np.asarray(finite.over_networks(run, net, count, seed=seed, name=name), dtype=np.float64)
+    return np.asarray(finite.over_networks(_starting(net), net, count, seed=seed, name=name), dtype=np.float64)
 
 
 class Cell(NamedTuple):
-    """One depth and width: kernels of random networks, and of trained ones."""
+    """One depth and width: kernels of random ReLU networks, and of trained linear ones."""
 
     hidden: int
     width: int
     start: Float[np.ndarray, " nets"]
     kernels: Kernels
 
-    @property
-    def squares(self) -> Float[np.ndarray, " nets"]:
-        r"""Squared relative deviations of the start kernels, whose mean is $\mathrm{Var}(\hat\Theta)/\bar\Theta^2$."""
-        n = len(self.start)
-        return (self.start / self.start.mean() - 1.0) ** 2 * n / (n - 1)
-
     def samples(self, what: str) -> Float[np.ndarray, " nets"]:
-        """What is averaged: "fluctuation" or "change"."""
-        return self.squares if what == "fluctuation" else self.kernels.change
+        """Of what "fluctuation" or "change" is computed: kernels at the start, or their relative changes."""
+        return self.start if what == "fluctuation" else self.kernels.change
+
+    def estimate(self, what: str) -> Estimate:
+        """Size of the effect with its bootstrap interval."""
+        return statistics.bootstrap(self.samples(what), SIZES[what], n_boot=1000)
+
+
+def _fluctuation(kernels: np.ndarray, axis: int) -> np.ndarray:
+    r"""$\log(1+\mathrm{Var}(\hat\Theta)/\bar\Theta^2)$: the relative variance where it is small, additive in depth where it is not."""
+    return np.asarray(np.log(np.mean(kernels**2, axis=axis) / np.mean(kernels, axis=axis) ** 2))
+
+
+SIZES: dict[str, Callable[..., np.ndarray]] = {"fluctuation": _fluctuation, "change": np.mean}
+"""How the size of an effect is computed from its samples."""
 
 
 def grid(depths: Sequence[int], widths: Sequence[int], random: int, count: int, *, seed: int) -> list[Cell]:
-    """All depths and widths, ReLU at criticality."""
+    """All depths and widths up to the largest ratio, at criticality: random ReLU networks, trained linear ones."""
     cells = []
     for hidden in depths:
         for width in widths:
-            net = Net(INPUTS, width, hidden)
-            start = untrained(net, random, seed=seed, name="kernels at the start")
-            cells.append(Cell(hidden, width, start, trained(net, count, seed=seed, name="kernels in training")))
+            if hidden / width < LARGEST:
+                start = untrained(Net(INPUTS, width, hidden), random, seed=seed, name="kernels at the start")
+                linear = Net(INPUTS, width, hidden, "linear", 1.0)
+                after = trained(linear, count, seed=seed, name="kernels in training")
+                cells.append(Cell(hidden, width, start, after))
     return cells
 
 
 def powers(cells: Sequence[Cell], what: str) -> tuple[Estimate, Estimate]:
-    r"""Exponents p of depth and q of inverse width in $cL^pn^{-q}$, least squares in logarithms, bootstrap over networks."""
+    r"""Exponents p of depth and q of inverse width in $cL^pn^{-q}$: least squares in logarithms, bootstrap over networks."""
     design = np.stack(
         [np.ones(len(cells)), np.log([c.hidden for c in cells]), -np.log([c.width for c in cells])], axis=1
     )
     weights = np.linalg.pinv(design)
-    return tuple(_fit([c.samples(what) for c in cells], row) for row in weights[1:])  # type: ignore[return-value]
+    p, q = (_fit([c.samples(what) for c in cells], row, what) for row in weights[1:])
+    return p, q
 
 
-def _fit(samples: Sequence[np.ndarray], weights: np.ndarray) -> Estimate:
+def _fit(samples: Sequence[np.ndarray], weights: np.ndarray, what: str = "change") -> Estimate:
+    size = SIZES[what]
+
     def statistic(*parts: np.ndarray, axis: int) -> np.ndarray:
-        return np.asarray(sum(w * np.log(part.mean(axis=axis)) for w, part in zip(weights, parts, strict=True)))
+        return np.asarray(sum(w * np.log(size(part, axis=axis)) for w, part in zip(weights, parts, strict=True)))
 
     return statistics.bootstrap(tuple(samples), statistic, paired=False, n_boot=1000)
 
@@ -142,14 +169,19 @@ def diagonal(cells: Sequence[Cell]) -> list[Cell]:
     by_ratio: dict[float, list[Cell]] = {}
     for c in cells:
         by_ratio.setdefault(c.hidden / c.width, []).append(c)
-    return sorted(max(by_ratio.values(), key=len), key=lambda c: c.width)
+    longest = max(len(chain) for chain in by_ratio.values())
+    chain = next(chain for chain in by_ratio.values() if len(chain) == longest)
+    return sorted(chain, key=lambda c: c.width)
 
 
 def along(cells: Sequence[Cell], what: str, sign: float = 1.0) -> Estimate:
     """Exponent against width along some cells (times `sign`)."""
-    logs = np.log([c.width for c in cells])
-    weights = sign * (logs - logs.mean()) / np.sum((logs - logs.mean()) ** 2)
-    return _fit([c.samples(what) for c in cells], weights)
+    return _fit([c.samples(what) for c in cells], sign * _weights([c.width for c in cells]), what)
+
+
+def _weights(widths: Sequence[int]) -> Float[np.ndarray, " k"]:
+    logs = np.log(widths)
+    return np.asarray((logs - logs.mean()) / np.sum((logs - logs.mean()) ** 2))
 
 
 def row(cells: Sequence[Cell], hidden: int) -> list[Cell]:
@@ -164,20 +196,26 @@ def deepest(cells: Sequence[Cell]) -> Cell:
 
 def linearised(cell: Cell, count: int, *, seed: int) -> Estimate:
     """Control: the mean change for the linearised networks of a cell."""
-    net = Net(INPUTS, cell.width, cell.hidden)
+    net = Net(INPUTS, cell.width, cell.hidden, "linear", 1.0)
     change = trained(net, count, seed=seed, name="linearised", linearised=True).change
     return statistics.mean(change)
 
 
-def mean_field_exponent(hidden: int, widths: Sequence[int], count: int, *, seed: int) -> Estimate:
-    r"""Control: the exponent q of the change in mean-field scaling: an output divided by $\sqrt n$ must move by one all the same."""
-    samples = [trained(Net(INPUTS, n, hidden), count, seed=seed, name="mean field", move=n**0.5).change for n in widths]
-    logs = np.log(widths)
-    return _fit(samples, -(logs - logs.mean()) / np.sum((logs - logs.mean()) ** 2))
+def mean_field(hidden: int, widths: Sequence[int], count: int, *, seed: int) -> Estimate:
+    r"""Control: the exponent q in mean-field scaling of linear networks: an output divided by $\sqrt n$ must move by one all the same."""
+    nets = [Net(INPUTS, n, hidden, "linear", 1.0) for n in widths]
+    samples = [trained(net, count, seed=seed, name="kernels in training", move=net.width**0.5).change for net in nets]
+    return _fit(samples, -_weights(widths))
 
 
-mean_change = partial(statistics.mean, method="bootstrap")
-"""Mean relative change with its bootstrap interval."""
+def relu_changes(hidden: int, widths: Sequence[int], count: int, *, seed: int, frozen: bool = False) -> list[Kernels]:
+    """Trained ReLU networks of one depth; with `frozen`, every neuron keeps the state, on or off, that it has at the start."""
+    return [trained(Net(INPUTS, n, hidden), count, seed=seed, name="ReLU in training", frozen=frozen) for n in widths]
+
+
+def width_exponent(widths: Sequence[int], kernels: Sequence[Kernels]) -> Estimate:
+    """Exponent q with which the change falls with width."""
+    return _fit([k.change for k in kernels], -_weights(widths))
 
 
 def linear_fluctuation(hidden: int, width: int) -> float:
@@ -190,3 +228,21 @@ def linear_fluctuation(hidden: int, width: int) -> float:
     layers = np.arange(hidden + 1)
     shared = hidden - np.abs(layers[:, None] - layers[None, :])
     return float(np.mean((1 + 2 / width) ** shared) - 1)
+
+
+def mean_change(changes: Float[np.ndarray, " nets"]) -> Estimate:
+    """Mean relative change with its bootstrap interval."""
+    return statistics.mean(changes, method="bootstrap")
+
+
+def reading(hidden: int, widths: Sequence[int], relu: Sequence[Kernels], *, seed: int) -> str:
+    """Sentences on why the ReLU's kernel moves more: its changes, their sign, and the same networks with frozen states."""
+    count = len(relu[0].before)
+    frozen = relu_changes(hidden, widths, count, seed=seed, frozen=True)
+    free, held = width_exponent(widths, relu), width_exponent(widths, frozen)
+    drift = [float(np.mean(k.after / k.before - 1.0)) for k in (relu[-1], frozen[-1])]
+    return (
+        f"**The ReLU's change** falls like $n^{{-q}}$ with q = {float(free.value):.2f} [{float(free.low):.2f}, {float(free.high):.2f}]; "  # type: ignore[arg-type]
+        f"with every neuron's state frozen at the start, q = {float(held.value):.2f} [{float(held.low):.2f}, {float(held.high):.2f}]. "  # type: ignore[arg-type]
+        f"At the largest width the kernel changes by {drift[0]:+.1%} on average, with frozen states by {drift[1]:+.1%}."
+    )

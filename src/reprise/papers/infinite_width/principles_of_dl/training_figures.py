@@ -1,9 +1,11 @@
 """Figures of claims C4, C5 and of the best depths of C6."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reprise import plotting as pl
@@ -11,39 +13,56 @@ from reprise import statistics
 from reprise.papers.infinite_width.principles_of_dl import algorithms, tangent
 from reprise.papers.infinite_width.principles_of_dl.algorithms import Trained
 from reprise.papers.infinite_width.principles_of_dl.figures import ends
-from reprise.papers.infinite_width.principles_of_dl.tangent import Cell
+from reprise.papers.infinite_width.principles_of_dl.tangent import Cell, Kernels
 
 Drawn = tuple[Figure, pd.DataFrame]
 
 
-def tangent_grid(cells: Sequence[Cell]) -> Drawn:
-    """F5: fluctuation and change of the tangent kernel against depth over width."""
-    titles = {"fluctuation": r"At the start: $\mathrm{Var}(\hat\Theta)/\bar\Theta^2$", "change": r"In training: $|\Delta\hat\Theta|/\hat\Theta$"}  # fmt: skip
+def tangent_grid(cells: Sequence[Cell], hidden: int, widths: Sequence[int], relu: Sequence[Kernels]) -> Drawn:
+    """F5: fluctuation and change of the tangent kernel against depth over width; ReLU networks of one depth beside the linear ones."""
+    titles = {"fluctuation": "Scatter at the start (ReLU)", "change": "Change in training (linear)"}
     fig, axes = pl.wide(2, list(titles.values()), share=False)
     depths = sorted({c.hidden for c in cells})
     rows = []
     for ax, what in zip(axes, titles, strict=True):
-        for hidden, colour, marker in zip(depths, pl.family(len(depths)), [*pl.MARKERS] * 3, strict=False):
-            mine = tangent.row(cells, hidden)
-            x = [hidden / c.width for c in mine]
-            points = ends([tangent.mean_change(c.samples(what)) for c in mine])
-            pl.experiment(ax, x, *points.T, color=colour, marker=marker, label=f"{hidden} hidden layers")
+        for depth, colour, marker in zip(depths, pl.family(len(depths)), [*pl.MARKERS] * 3, strict=False):
+            mine = tangent.row(cells, depth)
+            x = [depth / c.width for c in mine]
+            points = ends([c.estimate(what) for c in mine])
+            _points(ax, x, points, color=colour, marker=marker, label=f"{depth} hidden layers")
             rows += [
-                {"panel": what, "hidden": hidden, "width": c.width, "depth_over_width": a, "value": p[0], "low": p[1], "high": p[2]}
+                {"panel": what, "hidden": depth, "width": c.width, "x": a, "value": p[0], "low": p[1], "high": p[2]}
                 for c, a, p in zip(mine, x, points, strict=True)
-            ]  # fmt: skip
-        x = np.asarray([c.hidden / c.width for c in cells])
-        level = np.exp(np.mean([np.log(c.samples(what).mean() * c.width / c.hidden) for c in cells]))
-        line = np.asarray([x.min(), x.max()])
+            ]
+        ratios = np.asarray([c.hidden / c.width for c in cells])
+        level = np.exp(np.mean([np.log(float(c.estimate(what).value) * c.width / c.hidden) for c in cells]))  # type: ignore[arg-type]
+        line = np.asarray([ratios.min(), ratios.max()])
         pl.theory(ax, line, level * line)
-        rows += [{"panel": what, "hidden": 0, "width": 0, "depth_over_width": a, "value": level * a} for a in line]
-        pl.log_ticks(ax, "both")
-        ax.set_xlabel("depth over width, $L/n$")
+        rows += [{"panel": what, "hidden": 0, "width": 0, "x": a, "value": level * a} for a in line]
         p, q = tangent.powers(cells, what)
-        ax.text(0.97, 0.05, f"p = {pl.interval_text(p)}\nq = {pl.interval_text(q)}", transform=ax.transAxes, ha="right", fontsize=9)  # fmt: skip
+        text = f"p = {pl.interval_text(p)}\nq = {pl.interval_text(q)}"
+        ax.text(0.97, 0.05, text, transform=ax.transAxes, ha="right", fontsize=9)
+        ax.set_xlabel("depth over width, $L/n$")
+    points = ends([tangent.mean_change(k.change) for k in relu])
+    x = [hidden / n for n in widths]
+    _points(axes[1], x, points, color=pl.GROUPS[2], marker="P", linestyle="-")
+    pl.direct_label(
+        axes[1], x[0], float(points[0, 0]), f"ReLU, {hidden} hidden layers", color=pl.GROUPS[2], side="above"
+    )
+    rows += [
+        {"panel": "change, ReLU", "hidden": hidden, "width": n, "x": a, "value": p[0], "low": p[1], "high": p[2]}
+        for n, a, p in zip(widths, x, points, strict=True)
+    ]
+    for ax in axes:
+        pl.log_ticks(ax, "both")
     axes[0].legend(loc="upper left")
-    axes[0].set_ylabel("relative size")
+    axes[0].set_ylabel(r"$\log(1+\mathrm{Var}(\hat\Theta)/\bar\Theta^2)$")
+    axes[1].set_ylabel(r"$|\Delta\hat\Theta|/\hat\Theta$")
     return fig, pd.DataFrame(rows)
+
+
+def _points(ax: Axes, x: Sequence[float], points: np.ndarray, **style: Any) -> None:
+    pl.experiment(ax, x, points[:, 0], points[:, 1], points[:, 2], **style)
 
 
 def algorithm_distances(runs: Sequence[Trained], widths: Sequence[int], shares: Sequence[float]) -> Drawn:
@@ -59,10 +78,10 @@ def algorithm_distances(runs: Sequence[Trained], widths: Sequence[int], shares: 
     rows = []
     for (name, table), colour, marker in zip(tables.items(), pl.GROUPS, pl.MARKERS, strict=False):
         points = _means(table)
-        pl.experiment(left, widths, *points.T, color=colour, marker=marker, linestyle="-", label=name)
+        _points(left, widths, points, color=colour, marker=marker, linestyle="-", label=name)
         rows += _rows("width", name, widths, points)
     points = _means(algorithms.between_seeds(runs))
-    pl.control(left, widths, *points.T, label="another start", linestyle="-")
+    pl.control(left, widths, points[:, 0], points[:, 1], points[:, 2], label="another start", linestyle="-")
     rows += _rows("width", "another start (control)", widths, points)
     pl.log_ticks(left, "x", list(widths))
     pl.log_ticks(left, "y")
@@ -79,7 +98,7 @@ def algorithm_distances(runs: Sequence[Trained], widths: Sequence[int], shares: 
     for run, width, colour in zip(runs, widths, pl.family(len(widths)), strict=True):
         table = np.stack([algorithms.distance(run.flow, run.descent[:, i]) for i in range(len(shares))], axis=1)
         points = _means(table)
-        pl.experiment(right, shares, *points.T, color=colour, linestyle="-", label=f"n = {width}")
+        _points(right, shares, points, color=colour, linestyle="-", label=f"n = {width}")
         rows += _rows("step", f"n = {width}", shares, points)
     pl.log_ticks(right, "x", list(shares))
     pl.log_ticks(right, "y")
