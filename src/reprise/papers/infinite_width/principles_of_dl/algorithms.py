@@ -19,7 +19,7 @@ from reprise.estimate import Estimate
 from reprise.papers.infinite_width.principles_of_dl import finite
 from reprise.papers.infinite_width.principles_of_dl.finite import Net, Params
 
-FLOW_STEP = 0.5
+FLOW_STEP = 0.7
 """Runge-Kutta step in units of the inverse of the largest eigenvalue."""
 NEWTON_SHARE, NEWTON_STEPS = 0.25, 48
 """Newton steps cover a quarter of the error, until a millionth of it is left."""
@@ -60,7 +60,7 @@ class Trained(NamedTuple):
     left: Float[np.ndarray, " nets"]
 
 
-def train(net: Net, some: Task, shares: Sequence[float], count: int, *, decades: float = 12.0, seed: int) -> Trained:
+def train(net: Net, some: Task, shares: Sequence[float], count: int, *, decades: float = 11.5, seed: int) -> Trained:
     r"""Train the same networks in all ways, for $10^{-\text{decades}}$ of the loss in the slowest direction.
 
     Args:
@@ -107,6 +107,18 @@ def train(net: Net, some: Task, shares: Sequence[float], count: int, *, decades:
         jax.jit(jax.vmap(run)), net, count, seed=seed, name="algorithms", dtype=np.float64, rows=rows
     )
     return Trained(*found)
+
+
+def train_across(
+    widths: Sequence[int], hidden: int, some: Task, shares: Sequence[float], count: int, *, seed: int
+) -> list[Trained]:
+    """`train` for tanh networks at criticality of each width."""
+    inputs = some.x.shape[1]
+
+    def at(width: int) -> Trained:
+        return train(Net(inputs, width, hidden, "tanh", 1.0), some, shares, count, seed=seed)
+
+    return finite.across(at, widths)
 
 
 def _condition(net: Net, some: Task, seed: int) -> float:

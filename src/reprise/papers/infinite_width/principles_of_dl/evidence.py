@@ -74,7 +74,7 @@ def universality(far: int) -> Checks:
     some, biases = classes.ZERO_KERNEL, (0.0, 0.05)
     exponents = {  # off criticality perturbations sink below rounding long before the far layer
         f"{what} exponent": _pair(
-            classes.exponent_gap(some, what, far), classes.exponent_gap(some, what, far // 20, bias=0.05)
+            classes.exponent_gap(some, what, far), classes.exponent_gap(some, what, far // 50, bias=0.05)
         )
         for what in ("kernel", "parallel", "perpendicular")
     }

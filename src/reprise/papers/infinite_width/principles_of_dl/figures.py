@@ -123,7 +123,9 @@ def gradients_and_training(
         gains = np.concatenate([[0.0], np.cumsum(p.setting.log_gains(len(steps))[::-1])])[: len(steps)][::-1]
         left.plot(steps, gradient, color=colour)
         pl.theory(left, steps, np.exp(gains), color=pl.INK, linewidth=1.0)
-        pl.direct_label(left, float(steps[0]), float(gradient[0]), f"{p.setting.factor:g} × critical", color=colour, side="left")  # fmt: skip
+        at = len(steps) // 2
+        label = "critical" if p.setting.factor == 1.0 else f"{p.setting.factor:g} × critical"
+        pl.direct_label(left, float(steps[at]), float(gradient[at]), label, color=colour, side="above")
         for s, g, t in zip(steps, gradient, np.exp(gains), strict=True):
             rows.append({"panel": "gradients", "factor": p.setting.factor, "x": s, "value": g, "theory": t})
     pl.log_ticks(left, "y")
@@ -132,8 +134,8 @@ def gradients_and_training(
     for values, label, colour, marker in (
         (deep, f"{depth} hidden layers", pl.EXPERIMENT, "o"), (shallow, "3 hidden layers", pl.CONTROL, "X"),
     ):  # fmt: skip
-        points = ends([statistics.mean(values[:, i]) for i in range(values.shape[1])])
-        low = np.maximum(points[:, 1], 1e-5)
+        points = ends([statistics.mean(values[:, i], method="bootstrap") for i in range(values.shape[1])])
+        low = np.maximum(points[:, 1], 1e-6)
         pl.experiment(right, factors, points[:, 0], low, points[:, 2], color=colour, marker=marker, linestyle="-", label=label)  # fmt: skip
         rows += [
             {"panel": "training", "series": label, "factor": f, "x": f, "value": p[0], "low": b, "high": p[2]}
@@ -180,7 +182,7 @@ def information_curves(ensembles: Sequence[Ensemble]) -> Drawn:
     top = information.optimal_ratio(1.0, 2)
     found = [e.moments.at(int(e.moments.layers[-1]))[0] for e in ensembles]
     at = [float(v.var() / v.mean() ** 2) for v in found]
-    t = np.linspace(1e-3, 1.05 * max(*at, 2.5 * top), 60)
+    t = np.linspace(1e-3, 1.05 * max(*at, 2.5 * top), 36)
     rows = []
     curves = {
         "second order": information.truncated(t, 1, 1, order=2),
