@@ -291,9 +291,10 @@ class TestAspect:
         assert aspect.sweeps(0.9, [], [], 4, steps=10, seed=0) == ([], [])
 
     def test_critical_networks_train_and_others_do_not(self) -> None:
-        task = aspect.digits(16, seed=0)
-        (losses,) = aspect.trainability([0.1, 1.0], [12], 16, task, 3, steps=60, seed=0)
-        assert losses[:, 1].mean() < 0.7 * losses[:, 0].mean()
+        task = aspect.digits(10, seed=0)
+        (losses,) = aspect.trainability([0.1, 1.0], [8], 64, task, 3, steps=100, seed=0)
+        assert losses[:, 1].mean() < 0.5
+        assert losses[:, 0].mean() > 0.9
 
 
 def test_evidence_tells_classes_apart() -> None:

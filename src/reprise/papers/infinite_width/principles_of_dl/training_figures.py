@@ -47,7 +47,7 @@ def tangent_grid(cells: Sequence[Cell], hidden: int, widths: Sequence[int], relu
     x = [hidden / n for n in widths]
     _points(axes[1], x, points, color=pl.GROUPS[2], marker="P", linestyle="-")
     pl.direct_label(
-        axes[1], x[0], float(points[0, 0]), f"ReLU, {hidden} hidden layers", color=pl.GROUPS[2], side="above"
+        axes[1], x[0], float(points[0, 0]), f"ReLU, {hidden} hidden layers", color=pl.GROUPS[2], side="left"
     )
     rows += [
         {"panel": "change, ReLU", "hidden": hidden, "width": n, "x": a, "value": p[0], "low": p[1], "high": p[2]}
