@@ -1,6 +1,7 @@
 r"""Claim C6: residual connections lower the amplitude of fluctuations, and what depth networks of a width train best at."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -238,8 +239,8 @@ def sweep(
     def at(both: tuple[int, int]) -> np.ndarray:
         width, hidden = both
         net = finite.Net(64, width, hidden, "tanh", 1.0 - skip**2, skip, outputs=10)
-        how = {"weights": [net.weight], "rates": FEW_RATES, "steps": steps, "by": "valid"}
-        return losses(net, task, count, **how, seed=seed, name=f"depths {skip}")[1]
+        train = partial(losses, weights=[net.weight], rates=FEW_RATES, steps=steps, by="valid", seed=seed)
+        return train(net, task, count, name=f"depths {skip}")[1]
 
     columns = finite.across(at, [(n, h) for n in widths for h in depths])
     k = len(depths)

@@ -45,7 +45,7 @@ def lognormal(t: float, points: int = 241) -> tuple[Float[np.ndarray, " points"]
     return spread * x - 0.5 * spread**2, weights / weights.sum()
 
 
-def relative_entropy(log_v: Float[np.ndarray, " k"], weights: Float[np.ndarray, " k"], m: int, *, points: int = 1500) -> float:  # fmt: skip
+def relative_entropy(log_v: Float[np.ndarray, " k"], weights: Float[np.ndarray, " k"], m: int, *, points: int = 1000) -> float:  # fmt: skip
     r"""$D_m$ of the mixture with these values of $\log v$ and weights."""
     low = log_v.min() + np.log(special.chdtri(m, 1 - 1e-16) if m > 1 else 1e-24)
     high = log_v.max() + np.log(special.chdtri(m, 1e-16))

@@ -62,17 +62,15 @@ def _training(net: Net, linearised: bool, frozen: bool) -> Callable[..., tuple[A
             at, slope = jax.jvp(lambda q: finite.scalar(net, q, x)[0], (params,), (tangent,))
             return at + slope
 
-        look = jax.value_and_grad(value)
-        start, gradient = look(params)
-        goal = start + move
+        def step(carry: tuple[Params, Array], number: Array) -> tuple[tuple[Params, Array], tuple[Array, Array]]:
+            p, goal = carry
+            f, g = jax.value_and_grad(value)(p)
+            goal = jnp.where(number == 0, f + move, goal)
+            theta = finite.total(g)
+            return (finite.moved(p, SHARE * (goal - f) / theta, g), goal), (f, theta)
 
-        def step(p: Params, _: None) -> tuple[Params, None]:
-            f, g = look(p)
-            return finite.moved(p, SHARE * (goal - f) / finite.total(g), g), None
-
-        end, _ = jax.lax.scan(step, params, None, length=STEPS)
-        f, after = look(end)
-        return finite.total(gradient), finite.total(after), ((f - goal) / move) ** 2
+        _, (f, theta) = jax.lax.scan(step, (params, move), jnp.arange(STEPS + 1))
+        return theta[0], theta[-1], ((f[-1] - f[0] - move) / move) ** 2
 
     return jax.jit(jax.vmap(run, in_axes=(0, None)))
 
