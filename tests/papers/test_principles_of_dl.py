@@ -102,11 +102,29 @@ class TestRecursions:
             assert np.allclose(flow.ratio, 2 * (1 - skip**4) * np.arange(5))
 
     def test_residual_relu_starts_like_the_simple_formula_and_leaves_it(self) -> None:
-        found = recursions.residual_relu_ratio(100, 10, 0.5) * 100
+        found = recursions.residual_vertex(act.RELU, 10, 0.5)
         nu = recursions.residual_amplitude(act.RELU, 0.5)
         assert found[1] == pytest.approx(nu)
         assert found[9] > 1.4 * 9 * nu
-        assert np.allclose(recursions.residual_relu_ratio(100, 4, 0.0) * 100, 5.0 * np.arange(4))
+        assert np.allclose(recursions.residual_vertex(act.RELU, 4, 0.0), 5.0 * np.arange(4))
+
+    @pytest.mark.parametrize("skip", [0.0, 0.7])
+    def test_linear_networks_have_no_other_correlators(self, skip) -> None:
+        assert np.allclose(recursions.residual_vertex(act.LINEAR, 6, skip), 2 * (1 - skip**4) * np.arange(6))
+
+    def test_correlators_of_tanh_are_those_of_wide_networks(self) -> None:
+        net = ensembles.Net(act.TANH, 400, 1 - 0.9**2, skip=0.9)
+        second, _, pairs = ensembles.mixture(net, [8], 12000, seed=3, expected=True).at(8)
+        found = fluctuations.interval(
+            np.stack([pairs, second], axis=1), lambda m: 400 * (m[..., 0] / m[..., 1] ** 2 - 1)
+        )
+        full = recursions.residual_vertex(act.TANH, 8, 0.9)[-1]
+        assert found.low < full < found.high
+        plain = recursions.layers(act.TANH, 8, weight=1 - 0.9**2, skip=0.9).ratio[-1]
+        assert plain < 0.975 * full
+        assert np.allclose(
+            recursions.residual_vertex(act.TANH, 8, 0.0), recursions.layers(act.TANH, 8, weight=1.0).ratio
+        )
 
     def test_residual_relu_meets_the_simulation_of_the_dossier(self) -> None:
         assert aspect.predicted_ratio(act.RELU, 100, 10, 0.5) == pytest.approx(0.646, abs=0.03)
@@ -114,6 +132,11 @@ class TestRecursions:
 
     def test_sigmoid_would_need_a_negative_variance(self) -> None:
         assert recursions.zero_kernel_point(act.SIGMOID).bias == pytest.approx(-4.0)
+
+    @pytest.mark.parametrize(("a", "sign"), [(act.SIGMOID, -1.0), (act.SOFTPLUS, 1.0)], ids=["sigmoid", "softplus"])
+    def test_susceptibilities_of_sigmoid_and_softplus_never_meet(self, a, sign) -> None:
+        gaps = [recursions.moments(a, k).slope - recursions.moments(a, k).gain for k in np.geomspace(1e-3, 30.0, 40)]
+        assert np.all(sign * np.asarray(gaps) > 0)
 
 
 class TestInformation:
@@ -206,6 +229,31 @@ class TestFinite:
         expected = recursions.layers(act.RELU, 5, weight=2.0, start=2.0).tangent[-1]
         assert kernels.mean() == pytest.approx(expected, rel=0.03)
 
+    def test_tangent_kernel_is_that_of_a_peer(self) -> None:
+        from reprise.kernels.nt import nt
+
+        net, x = finite.Net(3, 16, 3, "tanh", 1.0), jnp.asarray(np.random.default_rng(0).normal(size=(5, 3)))
+        params = jax.tree.map(lambda leaf: leaf[0], finite.draw(net, 1, seed=0, name="test", dtype=np.float64))
+        peer = nt.empirical_ntk_fn(lambda p, x: finite.outputs(net, p, x), vmap_axes=0)(x, x[:2], params)
+        assert np.allclose(finite.tangent(net, params, x, 2), peer, rtol=1e-8)
+
+    @pytest.mark.parametrize(("name", "weight", "slope"), [("relu", 2.0, 0.0), ("linear", 1.0, 1.0)])
+    def test_networks_of_traced_depth_are_the_plain_ones(self, name, weight, slope) -> None:
+        net, x = finite.Net(3, 16, 3, name, weight), jnp.ones((1, 3), jnp.float32)
+        plain, deeper = (finite.draw(net, 1, seed=0, name="test", most=most) for most in (0, 6))
+        one, more = (jax.tree.map(lambda leaf: leaf[0], params) for params in (plain, deeper))
+        kind = finite.Leaky(jnp.asarray(3), jnp.asarray(slope), jnp.asarray(False))
+        found, on = finite.leaky(net, kind, more, x, jnp.zeros((6, 1, 16)))
+        assert more.middle.shape == (5, 16, 16)
+        assert np.allclose(found, finite.outputs(net, one, x), rtol=1e-5)
+        held, _ = finite.leaky(net, kind._replace(frozen=jnp.asarray(True)), more, -x, on)
+        assert np.allclose(held, -found, rtol=1e-5)
+
+    def test_large_outputs_make_networks_lazy(self) -> None:
+        net = finite.Net(tangent.INPUTS, 32, 3, "linear")
+        whole, tenth = (tangent.trained(net, 50, seed=0, name="test", move=move) for move in (1.0, 0.1))
+        assert whole.change.mean() == pytest.approx(10 * tenth.change.mean(), rel=0.3)
+
     def test_linearised_networks_keep_their_kernel_and_learn(self) -> None:
         found = tangent.trained(finite.Net(tangent.INPUTS, 16, 3), 5, seed=0, name="test", linearised=True)
         assert np.all(found.change < 1e-6)
@@ -233,7 +281,7 @@ class TestAlgorithms:
     def test_all_ways_end_at_the_targets_and_agree_for_linear_regression(self) -> None:
         some = algorithms.task(3, 4, 12, seed=0)
         run = algorithms.train(finite.Net(12, 512, 1, "linear", 1.0), some, [0.25, 0.5], 2, decades=8.0, seed=0)
-        assert np.all(run.left < 1e-6)
+        assert np.all(run.left < 1e-7)
         assert algorithms.distance(run.flow, run.kernel).max() < 0.02
         assert algorithms.distance(run.flow, run.newton).max() < 0.02
 

@@ -159,5 +159,21 @@ def phase(
     return np.where(gone, np.nan, parallel), np.where(gone, np.nan, perpendicular)
 
 
+def steady_line(
+    activation: Activation, kernels: Float[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, " s"], Float[np.ndarray, " s"]]:
+    r"""The line $\chi_\perp=1$ in the plane $(C_b,C_W)$, by its fixed points K: $C_W=1/\langle\sigma'^2\rangle$, $C_b=K-C_Wg$.
+
+    Only where the fixed point attracts, $\chi_\parallel\le1$, and $C_b$ is a variance.
+    """
+    found = []
+    for k in kernels:
+        m = recursions.moments(activation, float(k))
+        bias = k - m.square / m.gain
+        if m.slope <= m.gain and bias >= 0.0:
+            found.append((bias, 1 / m.gain))
+    return tuple(np.asarray(found).T)  # type: ignore[return-value]
+
+
 FAMILIES = (act.RELU, act.TANH, act.SIN, act.ERF, act.GELU, act.SWISH)
 """Activations that have a critical initialisation."""

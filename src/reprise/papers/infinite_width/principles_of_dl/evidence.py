@@ -96,7 +96,7 @@ def tangent_kernel(cells: Sequence[Cell], widths: Sequence[int], relu: Sequence[
     depths = sorted({c.hidden for c in cells})
     powers = {what: tangent.powers(cells, what) for what in ("fluctuation", "change")}
     line, row, cell = tangent.diagonal(cells), tangent.row(cells, depths[0]), tangent.deepest(cells)
-    mean_field = tangent.mean_field(depths[1], widths, len(cell.kernels.before), seed=seed)
+    mean_field = tangent.mean_field(depths[1], depths, widths, len(cell.kernels.before), seed=seed)
     both = [fl.range_of([tangent.along(some, what) for what in powers]) for some in (line, row)]
     return {
         "fluctuation against width": _pair(powers["fluctuation"][1], tangent.along(line, "fluctuation", -1.0)),

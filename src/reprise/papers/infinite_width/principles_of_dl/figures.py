@@ -81,8 +81,8 @@ def phase_diagram() -> Drawn:
     """F2: the rate of gradients over the plane of initialisations, with the line where they keep their size."""
     gelu = recursions.half_stable_point(act.GELU)
     panels = (
-        (act.TANH, np.linspace(0.0, 0.3, 49), np.linspace(0.4, 1.9, 49), (0.0, 1.0)),
-        (act.GELU, np.linspace(0.0, 0.5, 49), np.linspace(1.4, 2.3, 49), (gelu.bias, gelu.weight)),
+        (act.TANH, np.linspace(0.0, 0.3, 73), np.linspace(0.4, 1.9, 73), (0.0, 1.0)),
+        (act.GELU, np.linspace(0.0, 0.5, 73), np.linspace(1.4, 2.3, 73), (gelu.bias, gelu.weight)),
     )
     fig, axes = pl.wide(2, [a.name for a, *_ in panels], share=False)
     rows: list[dict[str, Any]] = []
@@ -95,7 +95,9 @@ def phase_diagram() -> Drawn:
         image = ax.pcolormesh(
             biases, weights, rate, cmap="vlag", vmin=-0.6, vmax=0.6, shading="gouraud", rasterized=True
         )
-        ax.contour(biases, weights, rate, levels=[0.0], colors=pl.INK, linewidths=1.6)
+        line = criticality.steady_line(a, np.geomspace(1e-4, 60.0, 300))
+        ax.plot(*line, color=pl.INK, linewidth=1.6)
+        ax.set(xlim=(biases[0], biases[-1]), ylim=(weights[0], weights[-1]))
         ax.plot(*point, marker="*", markersize=13, color=pl.INK, markeredgecolor=pl.PAPER, clip_on=False, zorder=5)
         pl.direct_label(ax, *point, "critical point", side="right" if a is act.TANH else "below")
         ax.set_xlabel(r"bias variance $C_b$")
@@ -103,6 +105,10 @@ def phase_diagram() -> Drawn:
             {"activation": a.name, "bias": b, "weight": w, "log_chi_perp": rate[i, j], "chi_parallel": parallel[i, j]}
             for i, w in enumerate(weights)
             for j, b in enumerate(biases)
+        ]
+        rows += [
+            {"activation": f"{a.name}, steady gradients", "bias": b, "weight": w, "log_chi_perp": 0.0}
+            for b, w in zip(*line, strict=True)
         ]
         rows.append({"activation": f"{a.name}, critical point", "bias": point[0], "weight": point[1], "log_chi_perp": 0.0, "chi_parallel": 1.0})  # fmt: skip
     axes[0].set_ylabel(r"weight variance $C_W$")

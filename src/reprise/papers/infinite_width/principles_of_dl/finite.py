@@ -56,19 +56,24 @@ class Params(NamedTuple):
     last: Float[Array, "... out n"]
 
 
-def draw(net: Net, count: int, *, seed: int, name: str, start: int = 0, dtype: Any = np.float32) -> Params:
+def draw(
+    net: Net, count: int, *, seed: int, name: str, start: int = 0, dtype: Any = np.float32, most: int = 0
+) -> Params:
     """Parameters of `count` networks, stacked; a network depends on its own number (from `start`) alone.
+
+    With `most`, there are middle layers for so many hidden ones, zero beyond the network's own.
 
     >>> draw(Net(3, 8, 4), 2, seed=0, name="doc").middle.shape
     (2, 3, 8, 8)
     """
     n = net.width
     shapes = ((n, net.inputs), (net.hidden - 1, n, n), (net.outputs, n))
-    parts = [np.empty((count, *shape), np.float32) for shape in shapes]
+    parts = [np.zeros((count, *shape), np.float32) for shape in shapes]
+    parts[1] = np.zeros((count, max(most, net.hidden) - 1, n, n), np.float32)
     for i in range(count):
         rng = stream(seed, f"{name} {n} {net.hidden}", start + i)
-        for part in parts:
-            rng.standard_normal(out=part[i], dtype=np.float32)
+        for part, shape in zip(parts, shapes, strict=True):
+            rng.standard_normal(out=part[i, : shape[0]], dtype=np.float32)
     return Params(*(jnp.asarray(part.astype(dtype)) for part in parts))
 
 
@@ -91,31 +96,40 @@ def scalar(net: Net, params: Params, x: Float[Array, "m inputs"]) -> Float[Array
     return outputs(net, params, x)[:, 0]
 
 
-def gates(net: Net, params: Params, x: Float[Array, "m inputs"]) -> Float[Array, "layers m n"]:
-    """Which neurons of a ReLU network are on (1) at m inputs, layer by layer."""
-    scale = jnp.asarray((net.weight / net.width) ** 0.5, params.first.dtype)
-    z = x @ params.first.T * jnp.asarray((net.weight / net.inputs) ** 0.5, params.first.dtype)
+class Leaky(NamedTuple):
+    r"""What may differ between scale-invariant networks of one compiled shape.
 
-    def layer(z: Array, w: Array) -> tuple[Array, Array]:
-        return scale * jnp.maximum(z, 0) @ w.T, z > 0
+    Attributes:
+        hidden: number of hidden layers; middle weights beyond it are not used.
+        slope: $\sigma(z)=z$ for $z>0$, slope times z for $z<0$: 0 for the ReLU, 1 for linear networks.
+        frozen: whether neurons are on or off as given, whatever their preactivations.
+    """
 
-    z, on = jax.lax.scan(layer, z, params.middle)
-    return jnp.concatenate([on, (z > 0)[None]]).astype(params.first.dtype)
+    hidden: Array
+    slope: Array
+    frozen: Array
 
 
-def gated(
-    net: Net, params: Params, on: Float[Array, "layers m n"], x: Float[Array, "m inputs"]
-) -> Float[Array, "m out"]:
-    """A ReLU network whose neurons are on or off as given, whatever their preactivations: linear in every layer's weights."""
-    scale = jnp.asarray((net.weight / net.width) ** 0.5, params.first.dtype)
-    z = x @ params.first.T * jnp.asarray((net.weight / net.inputs) ** 0.5, params.first.dtype)
+def leaky(
+    net: Net, kind: Leaky, params: Params, x: Float[Array, "m inputs"], held: Float[Array, "layers m n"]
+) -> tuple[Float[Array, "m out"], Float[Array, "layers m n"]]:
+    """A critical scale-invariant network, and which neurons are on; its compiled shape depends on width and largest depth alone."""
+    weight = 2 / (1 + kind.slope**2)
+    scale = jnp.sqrt(weight / net.width)
 
-    def layer(z: Array, both: tuple[Array, Array]) -> tuple[Array, None]:
-        w, gate = both
-        return scale * (gate * z) @ w.T, None
+    def active(z: Array, given: Array) -> tuple[Array, Array]:
+        on = jnp.where(kind.frozen, given > 0, z > 0)
+        return scale * jnp.where(on, z, kind.slope * z), on.astype(z.dtype)
 
-    z, _ = jax.lax.scan(layer, z, (params.middle, on[:-1]))
-    return scale * (on[-1] * z) @ params.last.T
+    def layer(z: Array, parts: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        w, given, number = parts
+        a, on = active(z, given)
+        return jnp.where(number < kind.hidden - 1, a @ w.T, z), on
+
+    z = x @ params.first.T * jnp.sqrt(weight / net.inputs)
+    z, on = jax.lax.scan(layer, z, (params.middle, held[:-1], jnp.arange(len(params.middle))))
+    a, last = active(z, held[-1])
+    return a @ params.last.T, jnp.concatenate([on, last[None]])
 
 
 def total(tree: Any) -> Array:
@@ -151,12 +165,16 @@ def over_networks(
     name: str,
     dtype: Any = np.float32,
     rows: int = 1,
+    most: int = 0,
 ) -> Any:
-    """A compiled function of stacked parameters (and what all networks share), for `count` networks: NumPy results, joined."""
-    parts = []
+    """A compiled function of stacked parameters (and what all networks share), for `count` networks: NumPy results, joined.
+
+    With `most`, the parameters are those of so many hidden layers, zero beyond the network's own.
+    """
+    parts, large = [], net._replace(hidden=max(most, net.hidden))
     with progress.task(f"{name}: {net.hidden} layers of {net.width}", count) as advance:
-        for start, size in groups(net, count, dtype=dtype, rows=rows):
-            params = draw(net, size, seed=seed, name=name, start=start, dtype=dtype)
+        for start, size in groups(large, count, dtype=dtype, rows=rows):
+            params = draw(net, size, seed=seed, name=name, start=start, dtype=dtype, most=most)
             parts.append(jax.tree.map(np.asarray, mapped(params, *others)))
             advance(min(size, count - start))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
@@ -172,14 +190,8 @@ def across(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         return list(pool.map(function, items))
 
 
-def tangent(net: Net, params: Params, x: Float[Array, "m inputs"], y: Float[Array, "k inputs"]) -> Float[Array, "m k"]:
-    r"""Empirical tangent kernel $\hat\Theta(x,y)=\nabla f(x)\cdot\nabla f(y)$ of a scalar network, by Jacobians."""
-    rows = jax.jacrev(partial(scalar, net))
-    left, right = rows(params, x), rows(params, y)
-    return sum(
-        (
-            a.reshape(len(x), -1) @ b.reshape(len(y), -1).T
-            for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
-        ),
-        start=jnp.zeros(()),
-    )
+def tangent(net: Net, params: Params, x: Float[Array, "m inputs"], k: int) -> Float[Array, "m k"]:
+    r"""Empirical tangent kernel $\hat\Theta(x,y)=\nabla f(x)\cdot\nabla f(y)$ of a scalar network, y the first k points, by Jacobians."""
+    rows = jax.tree.leaves(jax.jacrev(partial(scalar, net))(params, x))
+    flat = [row.reshape(len(x), -1) for row in rows]
+    return sum((row @ row[:k].T for row in flat), start=jnp.zeros(()))

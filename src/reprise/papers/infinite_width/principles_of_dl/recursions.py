@@ -89,8 +89,8 @@ def layers(
     r"""Iterate the recursions from $K^{(1)}$ = start to layer `depth`.
 
     $K'=C_b+C_Wg+\gamma^2K$, $\chi_\parallel=C_Wg'+\gamma^2$, $\chi_\perp=C_W\langle\sigma'^2\rangle+\gamma^2$,
-    $V'=\chi_\parallel^2V+C_W^2(\langle\sigma^4\rangle-g^2)+4\gamma^2C_WK^2g'$ (activations with even $\sigma^2$ if
-    $\gamma\ne0$), $\Theta'=C_Wg+\chi_\perp\Theta$.
+    $V'=\chi_\parallel^2V+C_W^2(\langle\sigma^4\rangle-g^2)+4\gamma^2C_WK^2g'$ (if $\gamma\ne0$, exact for linear networks
+    only: see `residual_vertex`), $\Theta'=C_Wg+\chi_\perp\Theta$.
     """
     rows = []
     k, v, theta = start, 0.0, start
@@ -206,26 +206,29 @@ def exact_ratio(nu: float, n: int, layer: np.ndarray | int) -> np.ndarray:
     return np.asarray(np.expm1((np.asarray(layer) - 1) * np.log1p(nu / n)))
 
 
-def residual_relu_ratio(n: int, depth: int, skip: float, orders: int = 25) -> Float[np.ndarray, " depth"]:
-    r"""Four-point ratio of the residual ReLU at leading order, odd correlators included (derived here).
+def residual_vertex(activation: Activation, depth: int, skip: float, orders: int = 50) -> Float[np.ndarray, " depth"]:
+    r"""$V^{(\ell)}/K^{(\ell)2}$ of a critical residual network at leading order, every correlator included (derived here).
 
-    $\sigma^2=\frac12z^2+\frac12z|z|$ has an odd part, and $z'=W\sigma(z)+\gamma z$ remembers signs. So besides $V$ there are
-    $X_l=n\,\mathrm{Cov}(z_i^2,He_l(z_j))$, $l$ odd. With $K=1$, $C_W=2(1-\gamma^2)$, $e_l=\langle\sigma^2He_l\rangle$ and
-    $S=\sum_l2e_lX_l/l!$: $X_l'=\gamma^l(C_We_l+X_l)$, $V'=V+\nu(\gamma)+2(1-\gamma^2)S$. Odd-odd correlators are $O(1/n^2)$.
+    $z'=W\sigma(z)+\gamma z$ remembers $z$. So besides $V$ there are $X_l=n\,\mathrm{Cov}(z_i^2,h_l(z_j))$ for $l\ne2$, with $h_l$ the
+    Hermite polynomial of $z/\sqrt K$ over $\sqrt{l!}$: with $e_l=\langle\sigma^2h_l\rangle$, $\chi=\chi_\parallel$ and $\rho=\gamma\sqrt{K/K'}$,
+    $X_l'=\rho^l(C_We_l+\chi X_l)$, and $V'$ of `layers` gains $2C_W\chi\sum_{l\ne2}e_lX_l$. Others are $O(1/n^2)$. ReLU: odd $l$ only.
     """
-    z = np.linspace(0.0, 12.0, 24001)
-    density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-    odd = np.arange(1, 2 * orders, 2)
-    # normalised He_l / sqrt(l!), so that nothing overflows
-    basis = [np.ones_like(z), z]
-    for order in range(1, int(odd[-1])):
-        basis.append((z * basis[-1] - np.sqrt(order) * basis[-2]) / np.sqrt(order + 1))
-    e = np.asarray([np.trapezoid(z**2 * basis[order] * density, z) for order in odd])
-    weight = 2 * (1 - skip**2)
-    nu = (1 - skip**2) * ((1 - skip**2) * 5.0 + 4 * skip**2)
-    x, v, found = np.zeros(len(odd)), 0.0, []
+    x = _NODES if activation.slopes is None else np.linspace(-12.0, 12.0, 4801)
+    share = np.exp(-0.5 * x**2) / np.sum(np.exp(-0.5 * x**2))
+    basis = [np.ones_like(x), x]
+    for order in range(1, orders):
+        basis.append((x * basis[-1] - np.sqrt(order) * basis[-2]) / np.sqrt(order + 1))
+    kinds = np.asarray([order for order in range(1, orders + 1) if order != 2])
+    hermite = np.stack([basis[order] * share for order in kinds])
+    weight = critical_weight(activation, skip)
+    k, v, others, found = 1.0, 0.0, np.zeros(len(kinds)), []
     for _ in range(depth):
-        found.append(v)
-        v = v + nu + 2 * (1 - skip**2) * float(2 * e @ x)
-        x = skip**odd * (weight * e + x)
-    return np.asarray(found) / n
+        found.append(v / k**2)
+        m = moments(activation, k)
+        e = hermite @ activation.value(np.sqrt(k) * x) ** 2
+        chi, new = weight * m.slope + skip**2, weight * m.square + skip**2 * k
+        source = weight**2 * (m.fourth - m.square**2) + 4 * skip**2 * weight * k**2 * m.slope
+        v = chi**2 * v + source + 2 * weight * chi * float(e @ others)
+        others = (skip * np.sqrt(k / new)) ** kinds * (weight * e + chi * others)
+        k = new
+    return np.asarray(found)

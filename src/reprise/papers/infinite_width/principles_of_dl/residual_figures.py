@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from reprise import plotting as pl
 from reprise import statistics
 from reprise.papers.infinite_width.principles_of_dl import activations as act
-from reprise.papers.infinite_width.principles_of_dl import recursions
-from reprise.papers.infinite_width.principles_of_dl.aspect import Residual, Sweep, predicted_ratio
+from reprise.papers.infinite_width.principles_of_dl.aspect import Residual, Sweep, predicted_ratio, simple_ratio
 from reprise.papers.infinite_width.principles_of_dl.figures import ends
 
 Drawn = tuple[Figure, pd.DataFrame]
@@ -49,13 +48,13 @@ def _amplitudes(ax: Axes, s: Residual, rows: Rows) -> None:
     line = s.amplitudes(np.log1p([predicted_ratio(s.activation, s.width, s.layer, float(g)) for g in grid]))
     pl.theory(ax, grid, line)
     rows += [{"panel": name, "series": "theory", "x": g, "value": v} for g, v in zip(grid, line, strict=True)]
-    if s.activation is act.RELU:
-        nu = np.asarray([recursions.residual_amplitude(s.activation, float(g)) for g in grid])
-        simple = s.width * np.log1p(nu / s.width)
+    if s.activation is not act.LINEAR:
+        simple = s.amplitudes(np.log1p([simple_ratio(s.activation, s.width, s.layer, float(g)) for g in grid]))
         ax.plot(grid, simple, color=pl.REPORTED, linestyle=(0, (1, 1.8)))
-        pl.direct_label(ax, 0.3, float(simple[12]), "even parts only", color=pl.REPORTED, side="below")
+        if s.activation is act.RELU:
+            pl.direct_label(ax, 0.3, float(simple[12]), "simple formula", color=pl.REPORTED, side="below")
         rows += [
-            {"panel": name, "series": "even parts only", "x": g, "value": v} for g, v in zip(grid, simple, strict=True)
+            {"panel": name, "series": "simple formula", "x": g, "value": v} for g, v in zip(grid, simple, strict=True)
         ]
     ax.set_xlabel("skip γ")
     ax.set_ylim(bottom=0.0)

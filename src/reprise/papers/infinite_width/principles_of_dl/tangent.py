@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from reprise import statistics
 from reprise.estimate import Estimate
 from reprise.papers.infinite_width.principles_of_dl import finite
-from reprise.papers.infinite_width.principles_of_dl.finite import Net, Params
+from reprise.papers.infinite_width.principles_of_dl.finite import Leaky, Net, Params
 
 SHARE = 0.5
 """Share of the remaining error that a step covers."""
@@ -46,25 +46,36 @@ def the_input() -> Float[Array, "1 inputs"]:
     return jnp.ones((1, INPUTS), jnp.float32)
 
 
+def _kind(net: Net, frozen: bool = False) -> Leaky:
+    return Leaky(*(jnp.asarray(v) for v in (net.hidden, {"relu": 0.0, "linear": 1.0}[net.activation], frozen)))
+
+
+def _shape(net: Net) -> Net:
+    """What a compiled function may depend on."""
+    return Net(net.inputs, net.width, 1)
+
+
+def _nothing(params: Params) -> Float[Array, "layers 1 n"]:
+    return jnp.zeros((len(params.middle) + 1, 1, len(params.first)), params.first.dtype)
+
+
 @cache
-def _training(net: Net, linearised: bool, frozen: bool) -> Callable[..., tuple[Array, Array, Array]]:
+def _training(net: Net, linearised: bool) -> Callable[..., tuple[Array, Array, Array]]:
     x = the_input()
 
-    def run(params: Params, move: Array) -> tuple[Array, Array, Array]:
-        gates = finite.gates(net, params, x)
+    def run(params: Params, kind: Leaky, move: Array) -> tuple[Array, Array, Array]:
+        _, gates = finite.leaky(net, kind._replace(frozen=jnp.asarray(False)), params, x, _nothing(params))
 
         def value(p: Params) -> Array:
-            if frozen:
-                return finite.gated(net, p, gates, x)[0, 0]
-            if not linearised:
-                return finite.scalar(net, p, x)[0]
-            tangent = jax.tree.map(jnp.subtract, p, params)
-            at, slope = jax.jvp(lambda q: finite.scalar(net, q, x)[0], (params,), (tangent,))
+            return finite.leaky(net, kind, p, x, gates)[0][0, 0]
+
+        def linear(p: Params) -> Array:
+            at, slope = jax.jvp(value, (params,), (jax.tree.map(jnp.subtract, p, params),))
             return at + slope
 
         def step(carry: tuple[Params, Array], number: Array) -> tuple[tuple[Params, Array], tuple[Array, Array]]:
             p, goal = carry
-            f, g = jax.value_and_grad(value)(p)
+            f, g = jax.value_and_grad(linear if linearised else value)(p)
             goal = jnp.where(number == 0, f + move, goal)
             theta = finite.total(g)
             return (finite.moved(p, SHARE * (goal - f) / theta, g), goal), (f, theta)
@@ -72,36 +83,53 @@ def _training(net: Net, linearised: bool, frozen: bool) -> Callable[..., tuple[A
         _, (f, theta) = jax.lax.scan(step, (params, move), jnp.arange(STEPS + 1))
         return theta[0], theta[-1], ((f[-1] - f[0] - move) / move) ** 2
 
-    return jax.jit(jax.vmap(run, in_axes=(0, None)))
+    return jax.jit(jax.vmap(run, in_axes=(0, None, None)))
 
 
 def trained(
-    net: Net, count: int, *, seed: int, name: str, move: float = 1.0, linearised: bool = False, frozen: bool = False
+    net: Net,
+    count: int,
+    *,
+    seed: int,
+    name: str,
+    move: float = 1.0,
+    linearised: bool = False,
+    frozen: bool = False,
+    most: int = 0,
 ) -> Kernels:
     r"""Train networks on one input, from $f_0$ to $f_0+$ `move`.
 
     Args:
-        net: of scalar output.
+        net: of scalar output, "relu" or "linear" (at criticality).
         count: number of networks.
         seed: base of the draws.
         name: of the experiment.
         move: change of the output.
         linearised: train $f_{\theta_0}+\nabla f_{\theta_0}\cdot(\theta-\theta_0)$ instead (control).
         frozen: keep each ReLU on or off as it is at the start (diagnosis).
+        most: largest depth among the networks that share a compiled function.
     """
-    found = finite.over_networks(_training(net, linearised, frozen), net, count, np.float32(move), seed=seed, name=name)
+    run = _training(_shape(net), linearised)
+    others = (_kind(net, frozen), jnp.float32(move))
+    found = finite.over_networks(run, net, count, *others, seed=seed, name=name, most=most)
     return Kernels(*(np.asarray(part, dtype=np.float64) for part in found))
 
 
 @cache
-def _starting(net: Net) -> Callable[[Params], Array]:
+def _starting(net: Net) -> Callable[[Params, Leaky], Array]:
     x = the_input()
-    return jax.jit(jax.vmap(lambda params: finite.total(jax.grad(lambda p: finite.scalar(net, p, x)[0])(params))))
+
+    def run(params: Params, kind: Leaky) -> Array:
+        return finite.total(jax.grad(lambda p: finite.leaky(net, kind, p, x, _nothing(params))[0][0, 0])(params))
+
+    return jax.jit(jax.vmap(run, in_axes=(0, None)))
 
 
-def untrained(net: Net, count: int, *, seed: int, name: str) -> Float[np.ndarray, " nets"]:
+def untrained(net: Net, count: int, *, seed: int, name: str, most: int = 0) -> Float[np.ndarray, " nets"]:
     """Tangent kernels of random networks."""
-    return np.asarray(finite.over_networks(_starting(net), net, count, seed=seed, name=name), dtype=np.float64)
+    run = _starting(_shape(net))
+    found = finite.over_networks(run, net, count, _kind(net), seed=seed, name=name, most=most)
+    return np.asarray(found, dtype=np.float64)
 
 
 class Cell(NamedTuple):
@@ -130,16 +158,22 @@ SIZES: dict[str, Callable[..., np.ndarray]] = {"fluctuation": _fluctuation, "cha
 """How the size of an effect is computed from its samples."""
 
 
+def reach(depths: Sequence[int], width: int) -> int:
+    """The largest of these depths that the grid has at a width."""
+    return max(h for h in depths if h / width < LARGEST)
+
+
 def grid(depths: Sequence[int], widths: Sequence[int], random: int, count: int, *, seed: int) -> list[Cell]:
     """All depths and widths up to the largest ratio, at criticality: random ReLU networks, trained linear ones."""
 
     def cell(at: tuple[int, int]) -> Cell:
         hidden, width = at
-        start = untrained(Net(INPUTS, width, hidden), random, seed=seed, name="kernels at the start")
-        linear = Net(INPUTS, width, hidden, "linear", 1.0)
-        return Cell(hidden, width, start, trained(linear, count, seed=seed, name="kernels in training"))
+        most = reach(depths, width)
+        start = untrained(Net(INPUTS, width, hidden), random, seed=seed, name="kernels at the start", most=most)
+        linear = Net(INPUTS, width, hidden, "linear")
+        return Cell(hidden, width, start, trained(linear, count, seed=seed, name="kernels in training", most=most))
 
-    return finite.across(cell, [(h, n) for h in depths for n in widths if h / n < LARGEST])
+    return finite.across(cell, [(h, n) for h in depths for n in widths if h <= reach(depths, n)])
 
 
 def powers(cells: Sequence[Cell], what: str) -> tuple[Estimate, Estimate]:
@@ -193,23 +227,35 @@ def deepest(cells: Sequence[Cell]) -> Cell:
 
 def linearised(cell: Cell, count: int, *, seed: int) -> Estimate:
     """Control: the mean change for the linearised networks of a cell."""
-    net = Net(INPUTS, cell.width, cell.hidden, "linear", 1.0)
+    net = Net(INPUTS, cell.width, cell.hidden, "linear")
     change = trained(net, count, seed=seed, name="linearised", linearised=True).change
     return statistics.mean(change)
 
 
-def mean_field(hidden: int, widths: Sequence[int], count: int, *, seed: int) -> Estimate:
+def mean_field(hidden: int, depths: Sequence[int], widths: Sequence[int], count: int, *, seed: int) -> Estimate:
     r"""Control: the exponent q in mean-field scaling of linear networks: an output divided by $\sqrt n$ must move by one all the same."""
-    nets = [Net(INPUTS, n, hidden, "linear", 1.0) for n in widths]
-    samples = [trained(net, count, seed=seed, name="kernels in training", move=net.width**0.5).change for net in nets]
+    samples = [
+        trained(
+            Net(INPUTS, n, hidden, "linear"),
+            count,
+            seed=seed,
+            name="kernels in training",
+            move=n**0.5,
+            most=reach(depths, n),
+        ).change
+        for n in widths
+    ]
     return _fit(samples, -_weights(widths))
 
 
-def relu_changes(hidden: int, widths: Sequence[int], count: int, *, seed: int, frozen: bool = False) -> list[Kernels]:
+def relu_changes(
+    hidden: int, depths: Sequence[int], widths: Sequence[int], count: int, *, seed: int, frozen: bool = False
+) -> list[Kernels]:
     """Trained ReLU networks of one depth; with `frozen`, every neuron keeps the state, on or off, that it has at the start."""
 
-    def at(width: int) -> Kernels:
-        return trained(Net(INPUTS, width, hidden), count, seed=seed, name="ReLU in training", frozen=frozen)
+    def at(n: int) -> Kernels:
+        net, most = Net(INPUTS, n, hidden), reach(depths, n)
+        return trained(net, count, seed=seed, name="ReLU in training", frozen=frozen, most=most)
 
     return finite.across(at, widths)
 
@@ -236,14 +282,24 @@ def mean_change(changes: Float[np.ndarray, " nets"]) -> Estimate:
     return statistics.mean(changes, method="bootstrap")
 
 
-def reading(hidden: int, widths: Sequence[int], relu: Sequence[Kernels], *, seed: int) -> str:
-    """Sentences on why the ReLU's kernel moves more: its changes, their sign, and the same networks with frozen states."""
-    count = len(relu[0].before)
-    frozen = relu_changes(hidden, widths, count, seed=seed, frozen=True)
+def laziness(cell: Cell, factor: float, *, depths: Sequence[int], seed: int) -> float:
+    r"""By how much the change of the kernel shrinks when the output of a cell's networks is multiplied by a factor."""
+    net, count = Net(INPUTS, cell.width, cell.hidden, "linear"), len(cell.kernels.before)
+    most = reach(depths, cell.width)
+    lazy = trained(net, count, seed=seed, name="kernels in training", move=1 / factor, most=most)
+    return float(cell.kernels.change.mean() / lazy.change.mean())
+
+
+def reading(cells: Sequence[Cell], hidden: int, widths: Sequence[int], relu: Sequence[Kernels], *, seed: int) -> str:
+    """Sentences on why the ReLU's kernel moves more (its changes, their sign, and frozen states), and on laziness."""
+    count, depths = len(relu[0].before), sorted({c.hidden for c in cells})
+    frozen = relu_changes(hidden, depths, widths, count, seed=seed, frozen=True)
     free, held = width_exponent(widths, relu), width_exponent(widths, frozen)
     drift = [float(np.mean(k.after / k.before - 1.0)) for k in (relu[-1], frozen[-1])]
+    lazy = laziness(deepest(cells), 10.0, depths=depths, seed=seed)
     return (
         f"**The ReLU's change** falls like $n^{{-q}}$ with q = {float(free.value):.2f} [{float(free.low):.2f}, {float(free.high):.2f}]; "  # type: ignore[arg-type]
         f"with every neuron's state frozen at the start, q = {float(held.value):.2f} [{float(held.low):.2f}, {float(held.high):.2f}]. "  # type: ignore[arg-type]
-        f"At the largest width the kernel changes by {drift[0]:+.1%} on average, with frozen states by {drift[1]:+.1%}."
+        f"At the largest width the kernel changes by {drift[0]:+.1%} on average, with frozen states by {drift[1]:+.1%}. "
+        f"**Lazy on purpose:** outputs of linear networks multiplied by 10 reach their target with a change that is {lazy:.1f} times smaller."
     )
