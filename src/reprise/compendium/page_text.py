@@ -21,6 +21,7 @@ from reprise.estimate import Estimate, as_tuple
 
 _MATH = re.compile(r"(\$[^$]+\$)")
 _THIN = "\N{NARROW NO-BREAK SPACE}"
+_GROUPED = re.compile(r"(?<![\d.])\d{1,3}(?: \d{3})+(?!\d)")
 _MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
 # Intervals narrower than this, relative to the value, are errors of a computation and not of a sample.
@@ -32,7 +33,7 @@ def inline(text: str) -> Markup:
 
     Numbers such as 10 000 do not break at the end of a line.
     """
-    line = re.sub(r"(?<![\d.])\d{1,3}(?: \d{3})+(?!\d)", lambda found: found[0].replace(" ", _THIN), " ".join(text.split()))
+    line = _GROUPED.sub(lambda found: found[0].replace(" ", _THIN), " ".join(text.split()))
     return Markup(_markdown().renderInline(line).strip())
 
 
