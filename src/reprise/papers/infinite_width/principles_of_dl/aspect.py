@@ -109,8 +109,8 @@ def variances(nets: int, width: int, layer: int, *, seed: int) -> Ensemble:
 
 RATES = (0.003, 0.03, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Learning rates in units of 1/H among which every network chooses, where initialisations are compared."""
-FEW_RATES = (0.3, 1.0, 3.0)
-"""The same where depths are compared, all of them at criticality."""
+FEW_RATES = (1.0, 3.0, 10.0, 30.0, 100.0)
+r"""The same where depths are compared, all of them at criticality, in units of $1/(HC_W)$: a skip makes the tangent kernel smaller."""
 
 
 class Digits(NamedTuple):
@@ -248,7 +248,8 @@ def sweep(
     def at(both: tuple[int, int]) -> np.ndarray:
         width, hidden = both
         net = finite.Net(64, width, hidden, "tanh", 1.0 - skip**2, skip, outputs=10)
-        train = partial(losses, weights=[net.weight], rates=FEW_RATES, steps=steps, by="valid", seed=seed)
+        rates = [rate / net.weight for rate in FEW_RATES]
+        train = partial(losses, weights=[net.weight], rates=rates, steps=steps, by="valid", seed=seed)
         return train(net, task, count, name=f"depths {skip}")[1]
 
     columns = finite.across(at, [(n, h) for n in widths for h in depths])
