@@ -152,7 +152,7 @@ def phase(
     square, slope, gain = (np.asarray([getattr(m, name) for m in table]) for name in ("square", "slope", "gain"))
     b, w = np.meshgrid(biases, weights)
     k = np.ones_like(b)
-    for _ in range(800):
+    for _ in range(1600):
         k = np.clip(b + w * np.exp(np.interp(np.log(k), grid, np.log(square))), 1e-8, 1e4)
     gone = k >= 0.99e4
     parallel, perpendicular = (w * np.interp(np.log(k), grid, part) for part in (slope, gain))
