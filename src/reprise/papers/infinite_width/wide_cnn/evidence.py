@@ -32,6 +32,7 @@ __all__ = [
     "sector_exponents",
     "smallest_gap",
     "smallest_margin",
+    "subset_exponents",
     "top_share",
 ]
 
@@ -61,6 +62,15 @@ def sector_exponents(
     """Fitted exponents of the modes (k), (k, k), (k, k, k, k) on the first 1, 2, 4 patches."""
     pairs = [(c, {1: 0, 2: 1, 4: 2}[c]) for c in modes]
     return [fitted_exponent(*diagonal(filters, range(c), kind, frequencies[j]), parity) for c, j in pairs]
+
+
+def subset_exponents(
+    filters: Sequence[int], kind: Kind, highest: int, supports: Sequence[Sequence[int]]
+) -> list[Estimate]:
+    """Fitted exponents of modes with one frequency on some of four patches and 0 on the others, from the full spectrum."""
+    full = spectra.marginal(filters, (0, 1, 2, 3), kind, highest).eigenvalues
+    k = np.arange(2, highest + 1)
+    return [fitted_exponent(k, full[tuple(k if i in s else 0 * k for i in range(4))]) for s in supports]
 
 
 def distance(fitted: Sequence[Estimate], expected: Sequence[float]) -> Estimate:
@@ -114,7 +124,15 @@ def _of_mean(rows: np.ndarray, statistic: Callable[[np.ndarray], Any]) -> Estima
 
     found = statistics.bootstrap(rows, applied)
     value, low, high = (float(np.asarray(v)) for v in (found.value, found.low, found.high))
-    return Estimate(value, min(low, value), max(high, value), n=len(rows), level=found.level, method=found.method, samples=found.samples)
+    return Estimate(
+        value,
+        min(low, value),
+        max(high, value),
+        n=len(rows),
+        level=found.level,
+        method=found.method,
+        samples=found.samples,
+    )
 
 
 def rate(ns: Sequence[int], errors: Float[np.ndarray, "r n"]) -> Estimate:
@@ -151,15 +169,18 @@ def top_share(errors: Errors) -> Estimate:
 
 
 def rate_times_dimension(
-    ns: Sequence[int], errors: Float[np.ndarray, "r s n"], dimensions: Sequence[int], pick: Callable[..., Any] = np.argmax
+    ns: Sequence[int],
+    errors: Float[np.ndarray, "r s n"],
+    dimensions: Sequence[int],
+    pick: Callable[..., Any] = np.argmax,
 ) -> Estimate:
     """Rate times effective dimension: the one farthest from 1 (or nearest, with ``np.argmin``) of several."""
     found = [rate(ns, errors[:, i]) for i in range(len(dimensions))]
     at = int(pick([abs(_scalar(e) * d - 1) for e, d in zip(found, dimensions, strict=True)]))
     d = dimensions[at]
-    ends = [float(np.asarray(v)) * d for v in (found[at].value, found[at].low, found[at].high)]
-    return Estimate(*ends, n=found[at].n, method=f"d = {d}: {found[at].method}",
-                    samples=tuple(s * d for s in found[at].samples))  # fmt: skip
+    value, low, high = (float(np.asarray(v)) * d for v in (found[at].value, found[at].low, found[at].high))
+    samples = tuple(s * d for s in found[at].samples)
+    return Estimate(value, low, high, found[at].n, method=f"d = {d}: {found[at].method}", samples=samples)
 
 
 def dimension_cost(ns: Sequence[int], errors: Float[np.ndarray, "r s n"]) -> Estimate:
@@ -187,9 +208,7 @@ def far_rate(modes: Sequence[Modes], teacher: int, dimensions: Sequence[int], n:
     return Estimate(value, min(found), max(found), n=1, level=1.0, method="formula, range over dimensions")
 
 
-def smallest_margin(
-    ns: Sequence[int], errors: Float[np.ndarray, "r t n"], bounds: Sequence[float]
-) -> Estimate:
+def smallest_margin(ns: Sequence[int], errors: Float[np.ndarray, "r t n"], bounds: Sequence[float]) -> Estimate:
     """The smallest excess of a rate over its bound."""
     return _of_mean(errors, lambda mean: (_rates(ns, mean) - np.asarray(bounds)).min(axis=-1))
 
@@ -197,5 +216,3 @@ def smallest_margin(
 def _scalar(estimate: Estimate) -> float:
     assert isinstance(estimate.value, float)
     return estimate.value
-
-

@@ -21,7 +21,9 @@ __all__ = [
     "TeacherStudent",
     "doubled_input",
     "matched",
+    "matched_modes",
     "noisy_labels",
+    "student_modes",
     "teacher_student",
 ]
 
@@ -31,7 +33,7 @@ CONNECTED = (8, 1, 1)
 """As many hidden layers, fully connected: the first filter takes the whole input, the others have size 1."""
 TEACHERS = {"one patch": (2,), "two patches": (2, 2), "all patches": (2, 2, 2)}
 """Random networks of growing depth, whose functions are sums over ever larger meta-patches."""
-_HIGHEST = {2: (512, 0, 128), 3: (256, 0, 40), 4: (256, 0, 16), 6: (64, 0, 3)}
+_HIGHEST = {2: (1024, 0, 300), 3: (1024, 0, 64), 4: (512, 0, 16), 6: (64, 0, 3)}
 
 
 def _variance(network: Infinite) -> float:
@@ -80,7 +82,11 @@ def teacher_student(
     """Hierarchical, swapped and fully connected students (and the Laplace kernel) on teachers of three depths."""
     d = 2 * spectra.patches(STUDENT)
     nets = {name: Net(filters) for name, filters in TEACHERS.items()}
-    nets |= {"hierarchical": Net(STUDENT), "swapped": networks.swapped(Net(STUDENT), d), "fully connected": Net(CONNECTED)}
+    nets |= {
+        "hierarchical": Net(STUDENT),
+        "swapped": networks.swapped(Net(STUDENT), d),
+        "fully connected": Net(CONNECTED),
+    }
     nets |= {"Laplace": Net((), "laplace")} if laplace else {}
     students = {name: "all patches" if name == "hierarchical" else name for name in nets if name not in TEACHERS}
     found = regression.learning_curves(
@@ -93,11 +99,11 @@ def teacher_student(
         for name, alias in students.items()
         for teacher, infinite in zip(TEACHERS, teachers, strict=True)
     }
-    low = (*frequencies[:2], min(frequencies[2], 16))
+    enough = (*frequencies[:2], min(frequencies[2], 16))
     listed = [
         _in_units(prediction.modes(student, teachers, highest, reference=STUDENT), teachers)
         for student, highest in (
-            (Infinite(STUDENT), frequencies), (Infinite(CONNECTED), low), (Infinite(STUDENT, order=(0, 2, 1, 3)), frequencies)
+            (Infinite(STUDENT), enough), (Infinite(CONNECTED), enough), (Infinite(STUDENT, order=(0, 2, 1, 3)), enough)
         )
     ]  # fmt: skip
     return TeacherStudent(tuple(ns), errors, *listed)
@@ -114,13 +120,22 @@ def doubled_input(*, ns: Sequence[int], test: int, draws: int, realisations: int
     return {name: errors for (name, _), errors in found.items()}
 
 
+def student_modes(frequencies: Sequence[int]) -> Modes:
+    """Modes of the hierarchical student up to high frequencies, for the formula at large n.
+
+    Teachers: the student itself, the one-patch teacher, random features, as in `matched_modes`, and the two-patch teacher.
+    """
+    teachers = [Infinite(STUDENT), Infinite((2,)), Infinite(STUDENT, "rfk"), Infinite((2, 2))]
+    return _in_units(prediction.modes(Infinite(STUDENT), teachers, frequencies), teachers)
+
+
 class Matched(NamedTuple):
     """Students (2, s) on s patches, effective dimension s: errors over the variance, by teacher.
 
     Attributes:
         sizes: s, increasing.
         ns: training-set sizes.
-        errors: for each s, by teacher: "same" (the student's own kernel), "smooth" (random features), "one patch".
+        errors: for each s, by teacher: "same" (the student's own kernel), "one patch", and "smooth" (random features) if asked for.
         modes: for each s, teachers in the same order.
     """
 
@@ -139,24 +154,24 @@ class Matched(NamedTuple):
 
 
 def matched(
-    *, sizes: Sequence[int], ns: Sequence[int], test: int, draws: int, realisations: int, seed: int
+    *, sizes: Sequence[int], ns: Sequence[int], test: int, draws: int, realisations: int, seed: int, smooth: bool
 ) -> Matched:
-    """Students whose top layer sees s patches, on teachers that depend on all of them, and on one-patch teachers."""
+    """Students whose top layer sees s patches, on teachers that depend on all of them (smooth ones too), or on one each."""
     errors, listed = [], []
     for size in sizes:
-        nets = {"same": Net((2, size)), "smooth": Net((2, size), "rfk"), "one patch": Net((2,))}
+        nets = {"same": Net((2, size)), "one patch": Net((2,))} | ({"smooth": Net((2, size), "rfk")} if smooth else {})
         found = regression.learning_curves(
             nets, [("same", name) for name in nets], patches=size, ns=ns, test=test, draws=draws,
             realisations=realisations, key=jax.random.fold_in(jax.random.key(seed), 100 + size),
         )  # fmt: skip
         listed.append(matched_modes(size))
         unit = [_variance(each) for each in _matched_teachers(size)]
-        errors.append({name: _scaled(found["same", name], v) for name, v in zip(nets, unit, strict=True)})
+        errors.append({name: _scaled(found["same", name], v) for name, v in zip(nets, unit, strict=False)})
     return Matched(tuple(sizes), tuple(ns), tuple(errors), tuple(listed))
 
 
 def _matched_teachers(size: int) -> list[Infinite]:
-    return [Infinite((2, size)), Infinite((2, size), "rfk"), Infinite((2,))]
+    return [Infinite((2, size)), Infinite((2,)), Infinite((2, size), "rfk")]
 
 
 def matched_modes(size: int) -> Modes:
@@ -196,4 +211,6 @@ def noisy_labels(
         name: Noisy(n.tuned / unit[name], n.ridgeless / unit[name], n.ridges) for name, n in found.items()
     }
     curves = np.stack([prediction.learning_curve(modes, ns, ridge=r, noise=noise).error for r in (0.0, *ridges)])
-    return NoisyStudy(tuple(ns), dict(scaled), curves.min(axis=0), curves[0], prediction.learning_curve(modes, ns).error)
+    return NoisyStudy(
+        tuple(ns), dict(scaled), curves.min(axis=0), curves[0], prediction.learning_curve(modes, ns).error
+    )

@@ -13,7 +13,8 @@ lengths, hence the general form.
 
 import functools
 import math
-from typing import Literal, NamedTuple
+import operator
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,9 @@ import reprise._x64  # noqa: F401
 from reprise.kernels.gram import gram
 
 __all__ = ["Net", "depths", "kernel_matrix", "on_torus", "straddled", "swapped"]
+
+
+Node: TypeAlias = tuple[Array, Array, Array, Array]
 
 
 class Net(NamedTuple):
@@ -50,6 +54,7 @@ def straddled(net: Net, coordinates: int) -> Net:
     return net._replace(order=tuple((i + 1) % coordinates for i in range(coordinates)))
 
 
+@functools.partial(jax.jit, static_argnames=("count", "patches", "shared"))
 def on_torus(key: Array, count: int, patches: int, shared: int = 0) -> Float[Array, "n d"]:
     """Uniform points of the torus as coordinates; in the second half of ``shared`` last points, half the patches are copied.
 
@@ -82,13 +87,19 @@ def depths(
     found = []
     for size in (*filters[1:], 1):
         hidden = [_hidden(*node) for node in nodes]
-        found.append(tuple(sum(h[i] for h in hidden) / len(hidden) for i in (0, 1)))
+        top = _mean(hidden)
+        found.append((top[0], top[1]))
         groups = [hidden[i : i + size] for i in range(0, len(hidden), size)]
-        nodes = [tuple(sum(child[i] for child in group) / size for i in range(4)) for group in groups]
+        nodes = [_mean(group) for group in groups]
     return found
 
 
-def _hidden(r: Array, n: Array, rx: Array, ry: Array) -> tuple[Array, Array, Array, Array]:
+def _mean(nodes: list[Node]) -> Node:
+    r, n, rx, ry = (functools.reduce(operator.add, parts) / len(nodes) for parts in zip(*nodes, strict=True))
+    return r, n, rx, ry
+
+
+def _hidden(r: Array, n: Array, rx: Array, ry: Array) -> Node:
     norm = jnp.sqrt(rx[:, None] * ry[None, :])
     cosine = jnp.clip(r / jnp.where(norm > 0, norm, 1.0), -1.0, 1.0)
     slope = 1 - jnp.arccos(cosine) / math.pi

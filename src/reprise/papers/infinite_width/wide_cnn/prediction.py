@@ -24,7 +24,17 @@ from jaxtyping import Float
 from reprise.papers.infinite_width.wide_cnn import spectra
 from reprise.papers.infinite_width.wide_cnn.spectra import Kind
 
-__all__ = ["Curve", "Infinite", "Modes", "Pattern", "asymptotic_rate", "constant", "learning_curve", "modes", "noisy_bound"]
+__all__ = [
+    "Curve",
+    "Infinite",
+    "Modes",
+    "Pattern",
+    "asymptotic_rate",
+    "constant",
+    "learning_curve",
+    "modes",
+    "noisy_bound",
+]
 
 
 class Infinite(NamedTuple):
@@ -133,11 +143,15 @@ def modes(
     count = spectra.patches(student.filters)
     reference = tuple(reference) or student.filters
     constants = [constant(each) for each in (student, *teachers)]
-    found = [Pattern(0, np.ones(1), np.array(constants[:1]), np.array(constants[1:])[:, None], 0.0, np.zeros(len(teachers)))]
+    found = [
+        Pattern(0, np.ones(1), np.array(constants[:1]), np.array(constants[1:])[:, None], 0.0, np.zeros(len(teachers)))
+    ]
     singled = [1] if not highest[1] or count == 2 else [1, 2]
     for size in singled:
         for support in itertools.combinations(range(count), size):
-            values, totals = zip(*(each.on(support, highest[size - 1], count) for each in (student, *teachers)), strict=True)
+            values, totals = zip(
+                *(each.on(support, highest[size - 1], count) for each in (student, *teachers)), strict=True
+            )
             flat = np.array([v.ravel() for v in values])
             times = np.full(flat.shape[1], 2.0**size)
             rest = np.maximum(np.array(totals) - flat @ times, 0.0)

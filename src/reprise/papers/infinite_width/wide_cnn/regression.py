@@ -87,7 +87,7 @@ def learning_curves(
             for i, name in enumerate(names):
                 factor = _factor(kernel_matrix(nets[name], x), _JITTER)
                 if i < len(teachers):
-                    labels[name] = factor @ jax.random.normal(keys[i + 1], (len(x), draws))
+                    labels[name] = _draw(keys[i + 1], factor, draws)
                 if any(student == name for student, _ in pairs):
                     factors[name] = factor
                 advance(1)
@@ -132,8 +132,8 @@ def noisy_curves(
             x = on_torus(keys[0], most + 2 * test, patches)
             labels, seen = {}, {}
             for name, teacher, first, second in zip(teachers, teachers.values(), keys[1::2], keys[2::2], strict=True):
-                labels[name] = _factor(kernel_matrix(teacher, x), _JITTER) @ jax.random.normal(first, (len(x), draws))
-                seen[name] = labels[name] + noise[name] ** 0.5 * jax.random.normal(second, (len(x), draws))
+                labels[name] = _draw(first, _factor(kernel_matrix(teacher, x), _JITTER), draws)
+                seen[name] = _with_noise(second, labels[name], noise[name])
             gram = kernel_matrix(student, x)
             curves: dict[str, list[np.ndarray]] = {name: [] for name in teachers}
             for ridge in (_JITTER, *ridges):
@@ -160,6 +160,16 @@ def gram_eigenvalues(net: Net, *, patches: int, points: int, key: Array) -> Floa
 def _factor(gram: Float[Array, "n n"], ridge: float) -> Float[Array, "n n"]:
     scale = jnp.where(ridge == _JITTER, gram[0, 0], 1.0)
     return jnp.linalg.cholesky(gram + ridge * scale * jnp.eye(len(gram)), symmetrize_input=False)
+
+
+@functools.partial(jax.jit, static_argnames="draws")
+def _draw(key: Array, factor: Float[Array, "n n"], draws: int) -> Float[Array, "n c"]:
+    return factor @ jax.random.normal(key, (len(factor), draws))
+
+
+@jax.jit
+def _with_noise(key: Array, labels: Float[Array, "n c"], variance: float) -> Float[Array, "n c"]:
+    return labels + jnp.sqrt(variance) * jax.random.normal(key, labels.shape)
 
 
 def _errors(factor: Array, labels: Array, trained: Array, ns: tuple[int, ...]) -> list[Float[Array, "t c"]]:

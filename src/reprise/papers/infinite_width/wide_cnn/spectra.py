@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy.special
 from jaxtyping import Float
 
 __all__ = [
@@ -93,7 +94,7 @@ def nodes(highest: int) -> tuple[np.ndarray, np.ndarray]:
     >>> print((weight * np.cos(8 * angle) ** 2).sum().round(9))
     0.5
     """
-    u, w = np.polynomial.legendre.leggauss(10 + math.ceil(2.4 * highest))
+    u, w = scipy.special.roots_legendre(10 + math.ceil(2.4 * highest))
     u = (u + 1) / 2
     return np.pi * u**2 * (3 - 2 * u), w * 3 * u * (1 - u)
 
