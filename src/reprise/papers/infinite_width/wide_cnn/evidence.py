@@ -41,7 +41,11 @@ __all__ = [
 
 
 def diagonal(filters: Sequence[int], focus: Sequence[int], kind: Kind, highest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies k from 2 and eigenvalues of the modes (k, ..., k) on the focus."""
+    """Frequencies k from 2 and eigenvalues of the modes (k, ..., k) on the focus.
+
+    On a single patch up to 512 only: beyond, those of the random-feature kernel sink into rounding errors.
+    """
+    highest = min(highest, 512) if len(focus) == 1 else highest
     found = spectra.marginal(filters, focus, kind, highest).eigenvalues
     k = np.arange(2, highest + 1)
     return k, found[(k,) * len(focus)]
@@ -93,7 +97,7 @@ def gram_deviation(modes: Sequence[Modes], net: Net, *, points: int, repeats: in
     """Median over the first N / 20 ranks of the relative distance of Gram eigenvalues from those of each of the modes."""
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 3), repeats)
     count = points // 20
-    found = np.stack([regression.gram_eigenvalues(net, patches=4, points=points, key=k)[:count] for k in keys])
+    found = np.stack([regression.gram_eigenvalues(net, patches=4, points=points, count=count, key=k) for k in keys])
     return [statistics.mean(np.median(np.abs(found / m.ranked(count) - 1), axis=1)) for m in modes]
 
 

@@ -33,7 +33,7 @@ CONNECTED = (8, 1, 1)
 """As many hidden layers, fully connected: the first filter takes the whole input, the others have size 1."""
 TEACHERS = {"one patch": (2,), "two patches": (2, 2), "all patches": (2, 2, 2)}
 """Random networks of growing depth, whose functions are sums over ever larger meta-patches."""
-_HIGHEST = {2: (1024, 0, 300), 3: (1024, 0, 64), 4: (512, 0, 16), 6: (64, 0, 3)}
+_HIGHEST = {2: (2048, 0, 500), 3: (1024, 0, 72), 4: (512, 0, 16), 6: (64, 0, 3)}
 
 
 def _variance(network: Infinite) -> float:

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 import reprise._x64  # noqa: F401
@@ -54,7 +55,6 @@ def straddled(net: Net, coordinates: int) -> Net:
     return net._replace(order=tuple((i + 1) % coordinates for i in range(coordinates)))
 
 
-@functools.partial(jax.jit, static_argnames=("count", "patches", "shared"))
 def on_torus(key: Array, count: int, patches: int, shared: int = 0) -> Float[Array, "n d"]:
     """Uniform points of the torus as coordinates; in the second half of ``shared`` last points, half the patches are copied.
 
@@ -64,12 +64,12 @@ def on_torus(key: Array, count: int, patches: int, shared: int = 0) -> Float[Arr
         patches: number p of circles, d = 2p.
         shared: number of last points that form pairs (i, i + shared / 2) with equal first p / 2 patches.
     """
-    angles = jax.random.uniform(key, (count, patches), jnp.float64, 0.0, 2 * math.pi)
+    angles = 2 * math.pi * np.array(jax.random.uniform(key, (count, patches), jnp.float64))
     if shared:
         first, half = count - shared, patches // 2
         middle = first + shared // 2
-        angles = angles.at[middle:, :half].set(angles[first:middle, :half])
-    return jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=-1).reshape(count, 2 * patches)
+        angles[middle:, :half] = angles[first:middle, :half]
+    return jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(count, 2 * patches))
 
 
 def depths(

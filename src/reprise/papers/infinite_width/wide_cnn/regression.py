@@ -8,13 +8,16 @@ teacher's labels are $L_T\xi$ on training and test points together, one joint dr
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse.linalg
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reprise.papers.infinite_width.wide_cnn.networks import Net, kernel_matrix, on_torus
 from reprise.progress import task
@@ -78,7 +81,7 @@ def learning_curves(
     teachers = list(dict.fromkeys(teacher for _, teacher in pairs))
     names = [*teachers, *dict.fromkeys(student for student, _ in pairs if student not in teachers)]
     most = ns[-1]
-    with task(f"Learning curves, {patches} patches", realisations * len(names)) as advance:
+    with _threads(most + test), task(f"Learning curves, {patches} patches", realisations * len(names)) as advance:
         for one in jax.random.split(key, realisations):
             keys = jax.random.split(one, len(teachers) + 1)
             x = on_torus(keys[0], most + test, patches, shared=test)
@@ -126,7 +129,7 @@ def noisy_curves(
     """
     found: dict[str, list[np.ndarray]] = {name: [] for name in teachers}
     most = ns[-1]
-    with task("Noisy labels", realisations) as advance:
+    with _threads(most + 2 * test), task("Noisy labels", realisations) as advance:
         for one in jax.random.split(key, realisations):
             keys = jax.random.split(one, 2 * len(teachers) + 1)
             x = on_torus(keys[0], most + 2 * test, patches)
@@ -150,10 +153,17 @@ def noisy_curves(
     return {name: Noisy(*np.stack(values, axis=1)) for name, values in found.items()}
 
 
-def gram_eigenvalues(net: Net, *, patches: int, points: int, key: Array) -> Float[np.ndarray, " n"]:
-    """Eigenvalues of a Gram matrix at random points over their number, descending: estimates of the kernel's own."""
-    matrix = kernel_matrix(net, on_torus(key, points, patches))
-    return np.asarray(jnp.linalg.eigvalsh(matrix))[::-1] / points
+def gram_eigenvalues(net: Net, *, patches: int, points: int, count: int, key: Array) -> Float[np.ndarray, " c"]:
+    """The largest eigenvalues of a Gram matrix at random points over their number: estimates of the kernel's own."""
+    matrix = np.asarray(kernel_matrix(net, on_torus(key, points, patches)))
+    with _threads(points):
+        found = scipy.sparse.linalg.eigsh(matrix, count, v0=np.ones(points), return_eigenvectors=False)
+    return np.sort(found)[::-1] / points
+
+
+def _threads(points: int) -> AbstractContextManager[Any]:
+    """One thread for small matrices, on which more of them cost more than they gain."""
+    return threadpool_limits(1 if points < 2000 else None, user_api="blas")  # type: ignore[no-any-return, unused-ignore]
 
 
 @jax.jit
