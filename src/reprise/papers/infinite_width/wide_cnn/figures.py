@@ -62,7 +62,7 @@ def adaptivity(study: TeacherStudent) -> Drawn:
     """Left: the hierarchical student on three teachers. Right: other students on the two-patch teacher."""
     fig, axes = plotting.wide(2, ["Hierarchical student, three teachers", "Two-patch teacher, other students"])
     dense = list(np.geomspace(study.ns[0], study.ns[-1], 9))
-    curves, ends, rows = study.formula(ns=dense), study.formula(), []
+    curves, ends, rows, at = study.formula(ns=dense), study.formula(), [], len(study.ns) // 2
     for i, (name, colour) in enumerate(zip(TEACHERS, plotting.family(3), strict=True)):
         common = {"panel": "teachers", "student": "hierarchical", "teacher": name}
         rows += _predicted(axes[0], dense, curves[i], common, color=colour)
@@ -70,7 +70,7 @@ def adaptivity(study: TeacherStudent) -> Drawn:
         rows += _measured(axes[0], study.ns, errors, common, color=colour, marker=plotting.MARKERS[i])
         beta = prediction.asymptotic_rate(STUDENT, i + 1)
         plotting.direct_label(
-            axes[0], study.ns[1], ends[i, 1], f"{name}: n → ∞ slope −{beta:.3g}", color=colour, side="above"
+            axes[0], study.ns[at], ends[i, at], f"{name}: n → ∞ slope −{beta:.3g}", color=colour, side="below"
         )
     others = [
         name
@@ -170,7 +170,7 @@ def rates_by_dimension(found: Matched) -> Drawn:
         rows += _rows({**common, "source": "measured"}, s=sizes, rate=value, low=low, high=high)
         rows += _rows({**common, "source": "formula at the same n"}, s=sizes, rate=predicted)
         rows += _rows({**common, "source": "asymptotic"}, s=dense, rate=limit)
-    plotting.direct_label(ax, sizes[-1], 1 / sizes[-1], "n → ∞: 1/s", color=plotting.EXPERIMENT, side="below")
+    plotting.direct_label(ax, sizes[-2], 1 / sizes[-2], "n → ∞: 1/s", color=plotting.EXPERIMENT, side="below")
     ax.set_ylim(0, None)
     ax.set_xticks(sizes, [f"{s:g}" for s in sizes])
     ax.set_xlabel("patches s of the input")
@@ -215,10 +215,10 @@ def noisy_curves(study: NoisyStudy, rates: Sequence[Estimate]) -> Drawn:
         rows += _measured(ax, study.ns, found.ridgeless, {**common, "ridge": "none"}, red=True, label="no ridge")
         bound = prediction.noisy_bound(STUDENT, i + 1)
         start = study.ns[0], 0.6 * float(study.best[i, 0])
-        plotting.slope_guide(ax, -bound, start, factor=study.ns[-1] / study.ns[0], text=f"bound: −{bound:.3f}")
+        plotting.slope_guide(ax, -bound, start, factor=study.ns[-1] / study.ns[0], text=f"bound: {bound:.3f}")
         rows += _rows({**common, "source": "slope of the bound"}, n=[study.ns[0], study.ns[-1]],
                       error=[start[1], start[1] * (study.ns[-1] / study.ns[0]) ** -bound])  # fmt: skip
-        text = f"slope −{plotting.interval_text(rates[i])}"
+        text = f"measured: {plotting.interval_text(rates[i])}"
         ax.text(0.97, 0.95, text, transform=ax.transAxes, ha="right", va="top", fontsize=9)
         plotting.log_ticks(ax, "y")
         plotting.log_ticks(ax, "x", study.ns)
