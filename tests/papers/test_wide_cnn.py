@@ -144,6 +144,12 @@ def test_exponents_are_those_of_the_theorem_and_of_no_other_sector() -> None:
     np.testing.assert_allclose([e.value for e in connected], -5, atol=0.4)
 
 
+def test_within_a_sector_only_the_norm_of_the_frequency_counts() -> None:
+    right, wrong = (evidence.direction_spread((2, 2), "ntk", 48, order) for order in (2, 1))
+    assert right.high < 0.08
+    assert wrong.low > 0.2
+
+
 def test_sectors_are_found_by_the_lowest_common_layer() -> None:
     assert spectra.lowest_layer((2, 2, 2), (0, 3)) == 3
     assert spectra.lowest_layer((8, 1, 1), (0, 3)) == 1
@@ -216,6 +222,17 @@ def test_formula_against_simulated_gaussian_features() -> None:
         errors.append([((np.eye(len(spectrum)) - learnt) ** 2 * p).sum() for p in power])
     predicted = prediction.learning_curve(found, [n], ridge=0.1).error[:, 0]
     np.testing.assert_allclose(np.mean(errors, axis=0), predicted, rtol=0.05)
+
+
+def test_far_slopes_do_not_depend_on_where_the_spectrum_is_cut() -> None:
+    slopes = [
+        evidence.far_rate([experiments.matched_modes(2, n)], teacher, [2], 3e4).value
+        for teacher in (0, 1)
+        for n in (3e4, 4.5e4)
+    ]
+    np.testing.assert_allclose(slopes[0], slopes[1], atol=0.005)
+    np.testing.assert_allclose(slopes[2], slopes[3], atol=0.02)
+    np.testing.assert_allclose(slopes[::2], [1.0, 1.5], atol=0.06)
 
 
 def test_far_slope_tends_to_the_asymptotic_rate() -> None:

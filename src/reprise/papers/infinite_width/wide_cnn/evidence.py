@@ -18,6 +18,7 @@ from reprise.papers.infinite_width.wide_cnn.spectra import Kind
 __all__ = [
     "diagonal",
     "dimension_cost",
+    "direction_spread",
     "distance",
     "error_ratio",
     "far_rate",
@@ -75,6 +76,31 @@ def subset_exponents(
     full = spectra.marginal(filters, (0, 1, 2, 3), kind, highest).eigenvalues
     k = np.arange(2, highest + 1)
     return [fitted_exponent(k, full[tuple(k if i in s else 0 * k for i in range(4))]) for s in supports]
+
+
+def direction_spread(filters: Sequence[int], kind: Kind, highest: int, order: float) -> Estimate:
+    r"""How much eigenvalues of modes (k, k') on two neighbours depend on more than a norm of (k, k').
+
+    Each is multiplied by the norm to the power $2\nu+d_{eff}(2)$, which should leave one constant. Products for even (k, 2k) and
+    (k, 3k) are compared with that for (2k, 2k), all up to a frequency K; the interval is the range over three K.
+
+    Args:
+        filters: of the kernel, which sees two patches or more.
+        kind: "ntk" or "rfk".
+        highest: largest frequency K.
+        order: of the norm, 2 for the theorem's.
+    """
+    found = spectra.marginal(filters, (0, 1), kind, highest).eigenvalues
+    power = -spectra.exponent(filters, 2, kind)
+
+    def product(k: int, other: int) -> float:
+        return float(found[k, other] * np.linalg.norm([k, other], order) ** power)
+
+    spreads = []
+    for most in (highest, 3 * highest // 4, highest // 2):
+        k = 2 * (most // 6)  # even, and so is 2k
+        spreads.append(max(abs(product(k, times * k) / product(2 * k, 2 * k) - 1) for times in (2, 3)))
+    return Estimate(spreads[0], min(spreads), max(spreads), n=1, level=1.0, method="range over highest frequencies")
 
 
 def distance(fitted: Sequence[Estimate], expected: Sequence[float]) -> Estimate:

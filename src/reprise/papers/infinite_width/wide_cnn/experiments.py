@@ -34,6 +34,7 @@ CONNECTED = (8, 1, 1)
 TEACHERS = {"one patch": (2,), "two patches": (2, 2), "all patches": (2, 2, 2)}
 """Random networks of growing depth, whose functions are sums over ever larger meta-patches."""
 _HIGHEST = {2: (2048, 0, 500), 3: (1024, 0, 72), 4: (512, 0, 16), 6: (64, 0, 3)}
+_ENOUGH = 20_000.0
 
 
 def _variance(network: Infinite) -> float:
@@ -174,10 +175,16 @@ def _matched_teachers(size: int) -> list[Infinite]:
     return [Infinite((2, size)), Infinite((2,)), Infinite((2, size), "rfk")]
 
 
-def matched_modes(size: int) -> Modes:
-    """Modes of the student (2, s) with the powers of its three teachers, in units of their variances."""
-    teachers = _matched_teachers(size)
-    return _in_units(prediction.modes(teachers[0], teachers, _HIGHEST[size]), teachers)
+def matched_modes(size: int, n: float = _ENOUGH) -> Modes:
+    r"""Modes of the student (2, s) with the powers of its three teachers, in units of their variances.
+
+    Beyond n = 20 000 the listed frequencies grow as those that are learnt: with $\kappa\sim n^{-(1+1/s)}$, that is as
+    $\kappa^{-1/2}$ on one patch and as $n^{1/s}$ on all.
+    """
+    teachers, growth = _matched_teachers(size), max(n / _ENOUGH, 1.0)
+    single, pair, whole = _HIGHEST[size]
+    highest = (int(single * growth ** ((1 + 1 / size) / 2)), pair, int(whole * growth ** (1 / size)))
+    return _in_units(prediction.modes(teachers[0], teachers, highest), teachers)
 
 
 class NoisyStudy(NamedTuple):

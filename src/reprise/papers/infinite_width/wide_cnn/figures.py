@@ -62,16 +62,21 @@ def adaptivity(study: TeacherStudent) -> Drawn:
     """Left: the hierarchical student on three teachers. Right: other students on the two-patch teacher."""
     fig, axes = plotting.wide(2, ["Hierarchical student, three teachers", "Two-patch teacher, other students"])
     dense = list(np.geomspace(study.ns[0], study.ns[-1], 9))
-    curves, ends, rows, at = study.formula(ns=dense), study.formula(), [], len(study.ns) // 2
+    guided = [study.ns[-1] / 4, study.ns[-1]]
+    curves, starts, rows = study.formula(ns=dense), 0.8 * study.formula(ns=guided[:1])[:, 0], []
     for i, (name, colour) in enumerate(zip(TEACHERS, plotting.family(3), strict=True)):
         common = {"panel": "teachers", "student": "hierarchical", "teacher": name}
         rows += _predicted(axes[0], dense, curves[i], common, color=colour)
         errors = study.errors["hierarchical", name].total
         rows += _measured(axes[0], study.ns, errors, common, color=colour, marker=plotting.MARKERS[i])
         beta = prediction.asymptotic_rate(STUDENT, i + 1)
-        plotting.direct_label(
-            axes[0], study.ns[at], ends[i, at], f"{name}: n → ∞ slope −{beta:.3g}", color=colour, side="below"
-        )
+        guide = starts[i] * (np.array(guided) / guided[0]) ** -beta
+        axes[0].plot(guided, guide, color=colour, linewidth=0.9)
+        middle = float(np.sqrt(guided[0] * guided[1])), float(np.sqrt(guide[0] * guide[1]))
+        text: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "color": plotting.readable(colour)}
+        axes[0].annotate(f"n → ∞: −{beta:.3f}", middle, (-2, -4), ha="right", va="top", **text)
+        axes[0].annotate(name, (dense[1], curves[i, 1]), (0, 7), ha="left", va="bottom", **text)
+        rows += _rows({**common, "source": "asymptotic slope"}, n=guided, error=guide)
     others = [
         name
         for name in ("hierarchical", "swapped", "fully connected", "Laplace")

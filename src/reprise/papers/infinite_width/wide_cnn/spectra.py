@@ -145,7 +145,9 @@ def marginal(filters: Sequence[int], focus: Sequence[int], kind: Kind, highest: 
 def _marginals(filters: tuple[int, ...], focus: tuple[int, ...], highest: int) -> tuple[Marginal, Marginal]:
     """Of both kernels. Averaging over the other patches needs few nodes, since cosines of low order integrate to 0."""
     fine, coarse = nodes(highest), nodes(0)
-    transform = fine[1] * np.cos(np.outer(np.arange(highest + 1), fine[0]))
+    transform = np.outer(np.arange(highest + 1.0), fine[0])
+    np.cos(transform, out=transform)
+    transform *= fine[1]
     count = patches(filters)
     on_grid = tables(filters, [(fine if i in focus else coarse)[0] for i in range(count)])
     at_zero = tables(filters, [np.zeros(1) if i in focus else coarse[0] for i in range(count)])
