@@ -226,13 +226,11 @@ def test_formula_against_simulated_gaussian_features() -> None:
 
 def test_far_slopes_do_not_depend_on_where_the_spectrum_is_cut() -> None:
     slopes = [
-        evidence.far_rate([experiments.matched_modes(2, n)], teacher, [2], 3e4).value
-        for teacher in (0, 1)
-        for n in (3e4, 4.5e4)
+        [evidence.far_rate([found], teacher, [2], 2e4).value for teacher in (0, 1)]
+        for found in (experiments.matched_modes(2), experiments.matched_modes(2, 3e4))
     ]
-    np.testing.assert_allclose(slopes[0], slopes[1], atol=0.005)
-    np.testing.assert_allclose(slopes[2], slopes[3], atol=0.02)
-    np.testing.assert_allclose(slopes[::2], [1.0, 1.5], atol=0.06)
+    np.testing.assert_allclose(slopes[0], slopes[1], atol=0.03)
+    np.testing.assert_allclose(slopes[0], [1.0, 1.5], atol=0.06)
 
 
 def test_far_slope_tends_to_the_asymptotic_rate() -> None:
