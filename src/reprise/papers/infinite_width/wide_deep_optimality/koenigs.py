@@ -1,0 +1,83 @@
+r"""The limit of singular kernels, by a second route: Schröder's equation in high precision.
+
+If $A(0)=0<A'(0)=\lambda<1$, then $\psi(c)=\lim_LA^{(L)}(c)/\lambda^L$ is the solution of $\psi(A(c))=\lambda\psi(c)$ with $\psi(c)\sim c$
+(Koenigs 1884). Its Taylor coefficients follow one by one,
+
+$$p_1=1,\qquad p_k(\lambda-\lambda^k)=\sum_{j<k}p_j\,[c^k]A(c)^j ,$$
+
+and near 1, where the series is slow, the equation itself carries the argument to where it is fast. No limit is taken, no
+logarithm stored: nothing is shared with `depth` but the definition of $A$.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import mpmath as mp
+import numpy as np
+from jaxtyping import Float
+from scipy.interpolate import CubicSpline
+
+from reprise.papers.infinite_width.wide_deep_optimality.activations import Activation
+
+ORDER, DIGITS, SMALL = 24, 50, 0.02
+"""Length of the series, digits, and the cosine below which the series is used: an error of about 1e-38."""
+
+
+def _dual(activation: Activation) -> Callable[[mp.mpf], mp.mpf]:
+    weights = [mp.mpf(w) for w in activation.weights]
+    total = mp.fsum(weights)
+
+    def value(c: mp.mpf) -> mp.mpf:
+        result, last = mp.mpf(0), 0
+        for k, w in zip(reversed(activation.powers), reversed(weights), strict=True):
+            result = result * c ** (last - k) + w if last else w
+            last = k
+        return result * c**last / total
+
+    return value
+
+
+@functools.lru_cache(maxsize=32)
+def series(activation: Activation) -> tuple[mp.mpf, ...]:
+    r"""Taylor coefficients $p_1,\dots,p_K$ of $\psi$, in 50 digits.
+
+    >>> from reprise.papers.infinite_width.wide_deep_optimality.activations import optimal
+    >>> [float(p) for p in series(optimal(2))[:3]]
+    [1.0, 0.0, 1.3333333333333333]
+    """
+    with mp.workdps(DIGITS):
+        total = mp.fsum(mp.mpf(w) for w in activation.weights)
+        base = [mp.mpf(activation.coefficient(k)) / total for k in range(ORDER + 1)]
+        rate, found = base[1], [mp.mpf(0), mp.mpf(1)]
+        powers = [None, base]
+        for k in range(2, ORDER + 1):
+            found.append(mp.fsum(found[j] * powers[j][k] for j in range(1, k)) / (rate - rate**k))
+            powers.append(_product(powers[-1], base))
+        return tuple(found[1:])
+
+
+def _product(a: list[mp.mpf], b: list[mp.mpf]) -> list[mp.mpf]:
+    return [mp.fsum(a[i] * b[k - i] for i in range(k + 1) if a[i] and b[k - i]) for k in range(len(a))]
+
+
+def log_psi(activation: Activation, distances: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    r"""$\log\psi(1-\delta)$ at distances $\delta\in(0,1)$, correct to double precision."""
+    with mp.workdps(DIGITS):
+        dual, coefficients = _dual(activation), series(activation)
+        rate = mp.mpf(activation.coefficient(1)) / mp.fsum(mp.mpf(w) for w in activation.weights)
+        found = []
+        for delta in distances:
+            c, steps = 1 - mp.mpf(float(delta)), 0
+            while c > SMALL:
+                c, steps = dual(c), steps + 1
+            value = mp.polyval([*reversed(coefficients), 0], c)
+            found.append(float(mp.log(value) - steps * mp.log(rate)))
+    return np.array(found)
+
+
+@functools.lru_cache(maxsize=32)
+def smoother(activation: Activation, nodes: int = 160) -> CubicSpline:
+    r"""$\log\psi$ as a spline in $\log t$, $c=e^{-t}$, on $10^{-12}\le t\le20$, to weigh many pairs of points."""
+    grid = np.linspace(math.log(1e-12), math.log(20.0), nodes)
+    return CubicSpline(grid, log_psi(activation, -np.expm1(-np.exp(grid))))
