@@ -17,6 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import koenigs
 from reprise.papers.infinite_width.wide_deep_optimality.activations import Activation
+from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 CUTOFF = 1e-12
 """Eigenvalues below this share of the largest are taken for 0: polynomial kernels of few layers have finite rank."""
@@ -60,6 +61,7 @@ def scores(net: Network, given: Pairs, y: Float[np.ndarray, " n"]) -> Float[np.n
     return np.asarray(rows @ interpolation(gram, y))
 
 
+@on_one_thread
 def interpolation(gram: Float[np.ndarray, "n n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     r"""Coefficients $K^{-1}y$, or $K^+y$ where the kernel has finite rank.
 
@@ -80,6 +82,7 @@ def _near_one(net: Network) -> bool:
     return bool(np.exp(float(deep.evaluate(net.activation, np.array([4.0]), net.depth).log_t[0])) < 1e-3)
 
 
+@on_one_thread
 def _near_one_scores(net: Network, given: Pairs, y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
     r"""Scores from $D=1-K$, in units of its mean, without ever forming $1-\delta$.
 
@@ -122,16 +125,12 @@ def smoother(activation: Activation, given: Pairs, y: np.ndarray) -> Float[np.nd
 def votes(
     x_test: Float[Array, "m k"], x: Float[Array, "n k"], labels: Float[Array, "n v"], tables: Float[Array, "a 4 s"],
     half_dimension: float,
-) -> Float[Array, "a+2 m v"]:  # fmt: skip
-    r"""Weighted votes $\sum_iy_iK(x,x_i)$ of several tabulated kernels at once, then the Hilbert estimate, then the nearest point.
+) -> Float[Array, "a+1 m v"]:  # fmt: skip
+    r"""Weighted votes $\sum_iy_iK(x,x_i)$ of several tabulated kernels at once, then those of the Hilbert estimate.
 
     Each column of ``labels`` is one training set: labels of the points that it has, 0 at the others. Row maxima are divided out.
     """
-    log_t = deep._log_start(x_test, x)
+    log_t = deep.log_start(x_test, x)
     logs = [deep.look_up(one, log_t) for one in tables]
-    cosine_gap = -jnp.expm1(-jnp.exp(log_t))
-    logs.append(-half_dimension * jnp.log(cosine_gap))
-    weighted = [jnp.exp(v - v.max(axis=1, keepdims=True)) @ labels for v in logs]
-    taken = labels != 0
-    first = jnp.stack([jnp.argmin(jnp.where(taken[:, v], log_t, jnp.inf), axis=1) for v in range(labels.shape[1])], 1)
-    return jnp.stack([*weighted, jnp.take_along_axis(labels, first, axis=0)])
+    logs.append(-half_dimension * jnp.log(-jnp.expm1(-jnp.exp(log_t))))
+    return jnp.stack([jnp.exp(v - v.max(axis=1, keepdims=True)) @ labels for v in logs])

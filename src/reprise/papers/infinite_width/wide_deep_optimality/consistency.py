@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial import cKDTree
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
@@ -17,6 +18,7 @@ from reprise.papers.infinite_width.wide_deep_optimality import classifiers as cl
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import tasks
 from reprise.papers.infinite_width.wide_deep_optimality.evidence import extreme
+from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 SCALES = (0.5, 1.0, 2.0)
 r"""Orders of the pole in units of $d/2$: too weak, right, too strong."""
@@ -57,6 +59,7 @@ def networks(dimension: int, depth: int) -> list[cl.Network]:
     return [cl.Network(ac.pole(scale * dimension / 2), depth) for scale in SCALES]
 
 
+@on_one_thread
 def curves(
     dimension: int, sizes: Sequence[int], *, depth: int, tests: int, sets: int, tuned: int, large: int, seed: int
 ) -> Curves:
@@ -81,7 +84,8 @@ def curves(
         train, test = tasks.draw(dimension, sizes[-1], rng), tasks.draw(dimension, tests, rng)
         labels = _labels(train, sizes, rng)
         scores = predictions(nets, train.x, labels, test.x, dimension)
-        for rule, values in zip(RULES, [*scores, _majority(labels, tests)], strict=True):
+        near = _nearest(train.x, labels, sizes, test.x)
+        for rule, values in zip(RULES, [*scores, near, _majority(labels, tests)], strict=True):
             found[rule].append(_excess(values, test, len(sizes)))
         bayes.append(tasks.bayes_error(test))
         limits["α = d"].append(tasks.limit_excess(test, 2.0))
@@ -99,8 +103,8 @@ def curves(
 
 def predictions(
     nets: Sequence[cl.Network], x: np.ndarray, labels: Float[np.ndarray, "n v"], x_test: np.ndarray, dimension: int
-) -> Float[np.ndarray, "nets+2 m v"]:
-    """Scores of deep networks, of the Hilbert estimate and of the nearest neighbour, for several labellings of the points.
+) -> Float[np.ndarray, "nets+1 m v"]:
+    """Scores of deep networks and of the Hilbert estimate, for several labellings of the points.
 
     The networks must be so deep that their Gram matrix is the identity to rounding (`is_identity`), which makes
     interpolation a weighted vote.
@@ -118,8 +122,6 @@ def predictions(
 
 def is_identity(net: cl.Network, x: Float[np.ndarray, "n k"]) -> bool:
     """Whether the sum of a row of the Gram matrix is 1 to rounding: bounded by n times the kernel of the closest pair."""
-    from scipy.spatial import cKDTree
-
     gaps, _ = cKDTree(x).query(x, k=2)
     log_t = np.log(-np.log1p(-0.5 * np.maximum(gaps[:, 1].min(), 1e-11) ** 2))
     values = deep.table(*net)
@@ -132,6 +134,12 @@ def _labels(train: tasks.Sample, sizes: Sequence[int], rng: np.random.Generator)
     kinds = (train.y, train.bayes, rng.permutation(train.y))
     taken = np.arange(len(train.y))[:, None] < np.asarray(sizes)
     return np.concatenate([kind[:, None] * taken for kind in kinds], axis=1)
+
+
+def _nearest(x: np.ndarray, labels: np.ndarray, sizes: Sequence[int], x_test: np.ndarray) -> Float[np.ndarray, "m v"]:
+    """The nearest point's label among those of each size."""
+    rows = [cKDTree(x[:n]).query(x_test)[1] for n in sizes]
+    return np.stack([labels[rows[v % len(sizes)], v] for v in range(labels.shape[1])], axis=1)
 
 
 def _majority(labels: np.ndarray, tests: int) -> Float[np.ndarray, "m v"]:
@@ -151,12 +159,12 @@ def _excess(scores: Float[np.ndarray, "m v"], test: tasks.Sample, sizes: int) ->
 
 
 def _tuned(train: tasks.Sample, test: tasks.Sample) -> dict[str, float]:
-    """Two methods with a parameter, chosen by five-fold cross-validation on the training points from eight values each."""
-    k = sorted({int(v) for v in np.geomspace(1, len(train.y) / 8, 8)})
+    """Two methods with a parameter, chosen by three-fold cross-validation on the training points from six values each."""
+    k = sorted({int(v) for v in np.geomspace(1, len(train.y) / 8, 6)})
     # Width of the Gaussian, with the penalty fixed at scikit-learn's default.
     searches = {
-        "k nearest neighbours": GridSearchCV(KNeighborsClassifier(), {"n_neighbors": k}, cv=5),
-        "Gaussian SVM": GridSearchCV(SVC(), {"gamma": list(2.0 ** np.arange(-2, 6))}, cv=5),
+        "k nearest neighbours": GridSearchCV(KNeighborsClassifier(), {"n_neighbors": k}, cv=3),
+        "Gaussian SVM": GridSearchCV(SVC(), {"gamma": list(4.0 ** np.arange(-1, 5))}, cv=3),
     }
     return {
         name: float(tasks.excess(search.fit(train.x, train.y).predict(test.x), test)) for name, search in searches.items()

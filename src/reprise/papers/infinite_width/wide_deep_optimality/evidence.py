@@ -34,21 +34,3 @@ def extreme(samples: ArrayLike, which: Literal["least", "largest"], *, level: fl
         samples=tuple(map(float, x[:, place])),
     )
 
-
-def hull(estimates: list[Estimate]) -> Estimate:
-    """One interval over several scalar estimates, from the lowest end to the highest; its value is the farthest from their mean.
-
-    >>> hull([Estimate(1.0, 0.9, 1.1, n=5), Estimate(2.0, 1.8, 2.1, n=5)]).high
-    2.1
-    """
-    values = np.array([e.value for e in estimates], dtype=np.float64)
-    farthest = estimates[int(np.argmax(np.abs(values - values.mean())))]
-    return Estimate(
-        value=farthest.value,
-        low=min(np.asarray(e.low, dtype=np.float64).item() for e in estimates),
-        high=max(np.asarray(e.high, dtype=np.float64).item() for e in estimates),
-        n=min(e.n for e in estimates),
-        level=farthest.level,
-        method=f"hull of {len(estimates)} intervals; each: {farthest.method}",
-        samples=farthest.samples,
-    )

@@ -4,8 +4,6 @@ A network has $L$ hidden layers of one width, `reprise.networks.MLP` of depth $L
 inputs are $\sqrt{d+1}\,x$, so that first pre-activations have variance 1, as the normalisation of $\phi$ supposes.
 """
 
-import functools
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,18 +11,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
-from reprise.networks import MLP, empirical_ntk, ensemble, predict, train_full_batch
+from reprise.networks import MLP, empirical_ntk, predict, train_full_batch
 from reprise.papers.infinite_width.wide_deep_optimality import activations as ac
 from reprise.papers.infinite_width.wide_deep_optimality import classifiers as cl
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import tasks
-from reprise.papers.infinite_width.wide_deep_optimality.evidence import extreme, hull
+from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 DIMENSION = 2
+AT_ONCE = 4 * 10**7
+"""Parameters held at once."""
 
 
 def plain() -> ac.Activation:
@@ -35,7 +35,7 @@ def plain() -> ac.Activation:
 
 def limits(x: Float[np.ndarray, "n k"], activation: ac.Activation, depth: int) -> tuple[np.ndarray, np.ndarray]:
     r"""$\Sigma_L$ and $\Theta_L$ between unit vectors, by the stable recursion, float64."""
-    log_t = np.asarray(deep.log_start(x, x))
+    log_t = np.array(deep.log_start(x, x))
     np.fill_diagonal(log_t, 0.0)
     logs = deep.evaluate(activation, np.exp(log_t), depth)
     sigma = np.exp(-np.exp(logs.log_t))
@@ -46,11 +46,15 @@ def limits(x: Float[np.ndarray, "n k"], activation: ac.Activation, depth: int) -
 
 
 def draw(activation: ac.Activation, width: int, depth: int, count: int, *, seed: int, name: str) -> MLP:
-    """Networks of one width, stacked."""
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), zlib.crc32(f"{name} {width} {depth}".encode())), count)
-    return ensemble(
-        lambda key: MLP(DIMENSION + 1, width, depth=depth + 1, activation=activation.function, key=key), keys
-    )
+    """Networks of one width, stacked; drawn by NumPy, since XLA takes longer to compile a generator for every shape."""
+
+    def make(key: PRNGKeyArray) -> MLP:
+        return MLP(DIMENSION + 1, width, depth=depth + 1, activation=activation.function, key=key)
+
+    shapes, structure = jax.tree.flatten(eqx.filter_eval_shape(make, jax.random.key(0)))
+    rng = tasks.stream(seed, f"{name} {width} {depth}", 0)
+    drawn = [jnp.asarray(rng.standard_normal((count, *leaf.shape), dtype=np.float32)) for leaf in shapes]
+    return jax.tree.unflatten(structure, drawn)  # type: ignore[no-any-return]
 
 
 def inputs(x: Float[np.ndarray, "n k"]) -> Float[Array, "n k"]:
@@ -85,18 +89,22 @@ class Errors(NamedTuple):
 def errors(
     activation: ac.Activation, widths: Sequence[int], depths: Sequence[int], *, count: int, points: int, seed: int
 ) -> Errors:
-    """Kernels of random networks against the recursion of the normalised activation, on random points of the task."""
+    """Kernels of random networks against the recursion of the normalised activation, on random points of the task.
+
+    ``count`` networks with one hidden layer, a fifth of that with more.
+    """
     x = tasks.draw(DIMENSION, points, tasks.stream(seed, "finite kernels", 0)).x
     found: tuple[dict[int, np.ndarray], dict[int, np.ndarray]] = {}, {}
     with progress.task("Kernels of random networks", len(widths) * len(depths)) as advance:
         for depth in depths:
             targets = limits(x, activation, depth)
             columns: list[list[np.ndarray]] = [[], []]
+            nets = count if depth == 1 else max(1, count // 5)
             for width in widths:
-                group = max(1, min(count, 4 * 10**7 // (max(1, depth - 1) * width**2)))
+                group = _group(nets, depth, width)
                 parts = [
-                    _kernels(draw(activation, width, depth, min(group, count - at), seed=seed + at, name="kernels"), inputs(x))
-                    for at in range(0, count, group)
+                    _kernels(draw(activation, width, depth, group, seed=seed, name=f"kernels {at}"), inputs(x))
+                    for at in range(0, nets, group)
                 ]
                 for k, target in enumerate(targets):
                     kernels = np.concatenate([np.asarray(p[k]) for p in parts])
@@ -107,62 +115,95 @@ def errors(
     return Errors(tuple(widths), *found)
 
 
-def slopes(found: Errors, kind: deep.Kind) -> Estimate:
-    """Exponents of the error in the width, one interval over all depths."""
+def _group(count: int, depth: int, width: int) -> int:
+    """How many networks to hold at once: a divisor, so that one compilation serves all."""
+    size = max(1, depth - 1) * width**2 if depth > 1 else 4 * width
+    return max(g for g in range(1, count + 1) if count % g == 0 and (g == 1 or g * size <= AT_ONCE))
+
+
+def slope(found: Errors, kind: deep.Kind, depth: int) -> Estimate:
+    """Exponent of the median error in the width: a mean would be that of the single worst network."""
     table: dict[int, np.ndarray] = getattr(found, kind)
-    return hull([statistics.slope(found.widths, values) for values in table.values()])
+    return statistics.slope(found.widths, table[depth], statistic=np.median)
+
+
+def instability(activation: ac.Activation, depth: int) -> float:
+    r"""How much a deviation of a layer's variance from 1 has grown after ``depth`` layers: $\chi^L$, $\chi=\tfrac{d}{dq}E\phi(\sqrt q\,u)^2$ at 1.
+
+    By quadrature; 1 for the ReLU at any depth, more for polynomials.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    step = 1e-5
+    up, down = (
+        float(np.asarray(activation.function(jnp.asarray(nodes * q**0.5))) ** 2 @ weights / weights.sum())
+        for q in (1 + step, 1 - step)
+    )
+    return ((up - down) / (2 * step)) ** depth
 
 
 class Trained(NamedTuple):
-    """Trained networks beside their kernels: depth -> agreement of signs on test points, (networks, widths)."""
+    """Agreement of trained networks with their kernel's signs on test points: depth -> (networks, widths)."""
 
     widths: tuple[int, ...]
     agreement: dict[int, Float[np.ndarray, "networks widths"]]
-    error: dict[int, Float[np.ndarray, "networks widths"]]
-    kernel_error: dict[int, float]
 
 
-@functools.cache
-def task(n: int, tests: int, seed: int) -> tuple[tasks.Sample, tasks.Sample]:
-    """Training and test points of this experiment, the classes in fixed shares."""
+def coin_task(n: int, tests: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Training points, their labels and test points; half of the labels are +1, in random order.
+
+    Labels that follow the classes could be learnt from any kernel. Labels by coin leave the answer between the points to
+    the kernel alone.
+    """
     rng = tasks.stream(seed, "finite training", 0)
-    return tasks.draw(DIMENSION, n, rng, balanced=True), tasks.draw(DIMENSION, tests, rng)
+    train, test = (tasks.draw(DIMENSION, m, rng, balanced=True) for m in (n, tests))
+    return train.x, rng.permutation(np.where(np.arange(n) % 2 == 0, 1.0, -1.0)), test.x
 
 
+@on_one_thread
 def trained(
     activation: ac.Activation, widths: Sequence[int], depths: Sequence[int], *, count: int, n: int, tests: int, steps: int,
     seed: int, predictor: ac.Activation | None = None,
 ) -> Trained:  # fmt: skip
-    r"""Train networks by full-batch descent and compare their signs with the tangent kernel's interpolation.
+    r"""Train networks by full-batch descent and compare their signs with descent of the limiting tangent kernel.
 
-    What is compared is $f_t-f_0$, trained on $y+f_0(X)$: a network that starts from zero, as the interpolation does. The rate is
-    $N/\lambda_{\max}$ of the limiting kernel. ``predictor`` makes the predictions, another activation than that of the networks in a
-    control.
+    What is compared is $f_k-f_0$, trained on $y+f_0(X)$: a network that starts from zero. After $k$ steps of rate $\eta$ the kernel
+    predicts $\Theta_{xX}\Theta_{XX}^{-1}(1-(1-\eta\Theta_{XX}/N)^k)y$, with $\eta=N/\lambda_{\max}$. ``predictor`` makes the predictions,
+    another activation than that of the networks in a control.
     """
-    train, test = task(n, tests, seed)
-    good = predictor or activation
-    agreement: dict[int, np.ndarray] = {}
-    risk: dict[int, np.ndarray] = {}
-    kernel_risk: dict[int, float] = {}
-    both = np.concatenate([train.x, test.x])
+    x, y, x_test = coin_task(n, tests, seed)
+    shares: dict[int, np.ndarray] = {}
     with progress.task("Training finite networks", len(depths) * len(widths)) as advance:
         for depth in depths:
-            theta = limits(both, good, depth)[1]
-            predicted = np.where(theta[n:, :n] @ cl.interpolation(theta[:n, :n], train.y) >= 0, 1.0, -1.0)
+            theta = limits(np.concatenate([x, x_test]), predictor or activation, depth)[1]
             rate = float(n / np.linalg.eigvalsh(theta[:n, :n])[-1])
-            signs = [
-                _signs(draw(activation, w, depth, count, seed=seed, name="training"), train, test, rate, steps) for w in widths
-            ]
-            advance(len(widths))
-            agreement[depth] = np.stack([(s == predicted).mean(axis=1) for s in signs], axis=1)
-            risk[depth] = np.stack([tasks.excess(s.T, test) for s in signs], axis=1)
-            kernel_risk[depth] = float(tasks.excess(predicted, test))
-    return Trained(tuple(widths), agreement, risk, kernel_risk)
+            predicted = np.where(descent(theta, y, steps, rate) >= 0, 1.0, -1.0)
+            signs = []
+            for width in widths:
+                models = draw(activation, width, depth, count, seed=seed, name="training")
+                signs.append(_signs(models, inputs(x), y, inputs(x_test), rate, steps))
+                advance(1)
+            shares[depth] = np.stack([(s == predicted).mean(axis=1) for s in signs], axis=1)
+    return Trained(tuple(widths), shares)
 
 
-def _signs(models: MLP, train: tasks.Sample, test: tasks.Sample, rate: float, steps: int) -> Float[np.ndarray, "nets m"]:
-    x, x_test = inputs(train.x), inputs(test.x)
-    targets = np.asarray(predict(models, x))[..., 0] + train.y
+def descent(
+    theta: Float[np.ndarray, "n+m n+m"], y: Float[np.ndarray, " n"], steps: int, rate: float
+) -> Float[np.ndarray, " m"]:
+    """Kernel descent from zero after a number of steps, at the points after the first n, where it learns."""
+    n = len(y)
+    w, v = np.linalg.eigh(theta[:n, :n])
+    w = np.maximum(w, 0.0)
+    learnt = -np.expm1(steps * np.log1p(-np.minimum(rate * w / n, 1 - 1e-15)))
+    # Where the kernel has no rank, w is rounding and the quotient its limit.
+    factor = np.where(w > 1e-13 * w[-1], learnt / np.where(w > 0, w, 1.0), rate * steps / n)
+    return np.asarray(theta[n:, :n] @ (v @ (factor * (v.T @ y))))
+
+
+def _signs(
+    models: MLP, x: Array, y: Float[np.ndarray, " n"], x_test: Array, rate: float, steps: int
+) -> Float[np.ndarray, "nets m"]:
+    """Signs of the change of each network after training on the change ``y``."""
+    targets = np.asarray(predict(models, x))[..., 0] + y
     done = train_full_batch(
         models, x, targets[..., None], rate=rate, steps=steps, loss="half_mse", allow_divergence=True, label="Training"
     )
@@ -170,11 +211,6 @@ def _signs(models: MLP, train: tasks.Sample, test: tasks.Sample, rate: float, st
     return np.where(moved >= 0, 1.0, -1.0)
 
 
-def least_agreement(found: Trained) -> Estimate:
-    """Least agreement over depths at the largest width."""
-    return extreme(np.stack([v[:, -1] for v in found.agreement.values()], axis=1), "least")
-
-
-def largest_agreement(found: Trained) -> Estimate:
-    """Largest agreement over depths at the largest width, for a control."""
-    return extreme(np.stack([v[:, -1] for v in found.agreement.values()], axis=1), "largest")
+def agreement(found: Trained, depth: int) -> Estimate:
+    """Agreement of the networks of the largest width with their kernel, at one depth."""
+    return statistics.mean(found.agreement[depth][:, -1])

@@ -20,7 +20,7 @@ def singular() -> list[ac.Activation]:
     return [*(ac.optimal(d) for d in (1, 2, 4, 8)), ac.sine(2.676), ac.sine(6.13539), ac.erf()]
 
 
-def distances(points: int = 25) -> Float[np.ndarray, " points"]:
+def distances(points: int = 13) -> Float[np.ndarray, " points"]:
     """Distances 1 - c from 1e-8 to 0.99, dense towards both ends of the cosine."""
     return np.concatenate([np.geomspace(NEAREST, 0.3, points), 1 - np.geomspace(0.5, 0.01, 6)])
 
@@ -52,7 +52,7 @@ def gap(activations: Sequence[ac.Activation], depth: int, *, other: bool = False
     return Estimate.exact(min(worst), samples=worst, method="smallest of exact values") if other else _largest(worst, depth)
 
 
-def slope(activation: ac.Activation, points: int = 240) -> float:
+def slope(activation: ac.Activation, points: int = 48) -> float:
     r"""Least-squares slope of $\log\psi$ in $\log(1-c)$, over whole periods $\log A'(1)$ from 1e-2 down to 1e-8.
 
     $\psi(c)\,(1-c)^\alpha$ may oscillate with period $\log A'(1)$ in $\log(1-c)$; whole periods average it out.
@@ -76,7 +76,7 @@ def slope_error(activations: Sequence[ac.Activation], slopes: Sequence[float], *
         if not swapped or abs(a.alpha - 1) > 0.01:
             found.append(abs(-s / alpha - 1))
     value = min(found) if swapped else max(found)
-    return Estimate.exact(value, 1e-6, samples=found, method="exact, spline-free high precision")
+    return Estimate.exact(value, 1e-6, samples=found, method="exact, high precision")
 
 
 def tangent_ratio(
@@ -90,7 +90,7 @@ def tangent_ratio(
     delta = 1 - np.array([0.05, 0.2, 0.5, 0.8, 0.95, 0.99])
     ends, plain = [], []
     for a in activations:
-        shallow, deeper = (_ratio(a, delta, layers, psi) for layers in (depth, 2 * depth))
+        shallow, deeper = (ratio(a, delta, layers, psi) for layers in (depth, 2 * depth))
         ends.append(2 * deeper - shallow)
         plain.append(shallow)
     values = np.concatenate(ends)
@@ -99,7 +99,8 @@ def tangent_ratio(
     return Estimate(worst, low, high, n=values.size, level=1.0, method="range over cosines and activations"), np.array(plain)
 
 
-def _ratio(a: ac.Activation, delta: np.ndarray, depth: int, psi: bool) -> Float[np.ndarray, " k"]:
+def ratio(a: ac.Activation, delta: np.ndarray, depth: int, psi: bool = True) -> Float[np.ndarray, " k"]:
+    r"""$\Theta_L/(LA'(0)^L\psi)$ at distances $\delta=1-c$, or $\Theta_L/(L\Sigma_L)$."""
     logs = deep.evaluate(a, -np.log1p(-delta), depth)
     if not psi:
         return np.asarray(np.exp(logs.log_r) / depth)
