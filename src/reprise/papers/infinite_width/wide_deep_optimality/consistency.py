@@ -199,3 +199,15 @@ def plateau(found: Curves, rule: str, limit: str) -> Estimate:
 
 def _quotient(a: np.ndarray, b: np.ndarray, axis: int = 0) -> np.ndarray:
     return np.asarray(np.mean(a, axis=axis) / np.mean(b, axis=axis))
+
+
+def reading(found: Curves) -> str:
+    """One sentence on where all rules stand at the largest size."""
+    own = statistics.mean(found.at("α = d/2"))
+    others = [f"{name} {statistics.mean(found.at(name))}" for name in (*RIVALS[:3], "Hilbert estimate")]
+    others += [f"{name} with tuned parameter {statistics.mean(values)}" for name, values in found.tuned.items()]
+    strong = float(found.limits["α = d"].mean())
+    return (
+        f"**d = {found.dimension}**, {found.sizes[-1]} points, Bayes error {found.bayes.mean():.3f}: excess risk of the network with "
+        f"α = d/2 **{own}**; {'; '.join(others)}. The vote with α = d tends to {strong:.3f}."
+    )

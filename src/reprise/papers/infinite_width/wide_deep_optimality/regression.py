@@ -104,6 +104,13 @@ def from_best(table: Float[np.ndarray, "sets depths"]) -> Estimate:
     return statistics.mean(np.concatenate([new[:, -1] - new[:, int(old.mean(axis=0).argmin())] for old, new in parts]))
 
 
+def at_best(found: Depths) -> Estimate:
+    """Squared error at the depth that is best for it, chosen and measured as in `from_best`."""
+    half = len(found.mse) // 2
+    parts = [(found.mse[:half], found.mse[half:]), (found.mse[half:], found.mse[:half])]
+    return statistics.mean(np.concatenate([new[:, int(old.mean(axis=0).argmin())] for old, new in parts]))
+
+
 def squared_error(found: Depths, place: int = -1) -> Estimate:
     r"""Squared error over $E[y^2]=1$ at one depth."""
     return statistics.mean(found.mse[:, place])
