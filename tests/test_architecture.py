@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from reprise.compendium import cards
+from reprise.datasets import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
@@ -265,3 +266,9 @@ def test_nothing_unfinished_and_nothing_private_is_committed():
         assert not unfinished.search(text), name
         if not name.startswith("tests/"):  # which invent such paths to see them refused
             assert not private.search(text), (name, private.search(text))
+
+
+@pytest.mark.parametrize("card", cards.discover(ROOT), ids=lambda card: card.slug)
+def test_data_sets_of_a_card_have_their_official_names(card: cards.Card) -> None:
+    for name, profile in card.profiles:
+        assert set(profile.datasets) <= set(registry.names()), name

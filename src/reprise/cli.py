@@ -6,7 +6,9 @@ Only the standard library is imported here, so that ``reprise --help`` answers a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from reprise import commands
 
+    with contextlib.suppress(ValueError):  # not in the main thread, which alone may set it
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a scheduler sends ends kernels like Ctrl-C
     function: Callable[[Any], int] = getattr(commands, arguments.command)
     try:
         return function(arguments)
@@ -76,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 (a list of optio
         [
             "reprise run ntk-convergence",
             "reprise run ntk-convergence --profile standard",
-            "reprise run ntk-convergence -p widths=64,256,1024 -p seeds=10",
+            "reprise run ntk-convergence -p start_widths=64,256,1024 -p start_seeds=50",
         ],
     )
     run.add_argument("slug", metavar="SLUG", help="the paper, as in the address of its page")
@@ -91,8 +95,8 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 (a list of optio
         "sweep",
         "run one notebook over a grid of parameters, several at a time, into one tidy table",
         [
-            "reprise sweep ntk-convergence -p seeds=8,16,32",
-            "reprise sweep ntk-convergence -p 'widths=32,64;128,256' --out sweep.csv   # points of a list: ';'",
+            "reprise sweep ntk-convergence -p bias=0.1,0.3,1.0",
+            "reprise sweep ntk-convergence -p 'start_widths=32,64,128,256;256,512,1024' --out sweep.csv   # points of a list: ';'",
         ],
     )
     sweep.add_argument("slug", metavar="SLUG", help="the paper")

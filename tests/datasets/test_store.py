@@ -240,6 +240,7 @@ def test_only_the_files_asked_for_are_fetched_in_their_order(server):
 def test_a_bundled_set_needs_no_files():
     assert store.fetch("digits") == []
     assert store.located("digits") == "bundled"
+    assert store.located("synthetic/circle-product") == "generated"
 
 
 def test_progress_is_reported(entry, monkeypatch):

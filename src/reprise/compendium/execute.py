@@ -6,13 +6,17 @@ the parent can time it out, kill it with its kernel, and judge what it left.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import papermill
+import psutil
 from papermill.exceptions import PapermillException
 from traitlets.config import Config
 
@@ -23,6 +27,7 @@ log = logging.getLogger(__name__)
 
 def main(job_file: str) -> int:
     """Execute the notebook that the job file describes; the exit code says how it ended."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
     # Sockets in files have no ports to race for when many notebooks start at once. They need a folder of their own:
@@ -50,6 +55,17 @@ def main(job_file: str) -> int:
         log.info("kernel died: %s: %s", type(error).__name__, error)
         return EXIT_KERNEL_DIED
     return 0
+
+
+def _end_with(parent: int) -> None:
+    """End kernel and process once the parent is gone: killed outright, it cannot do that itself."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    with contextlib.suppress(psutil.Error):
+        for descendant in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                descendant.kill()
+    os._exit(EXIT_KERNEL_DIED)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PNG_DPI = 200
+PALETTE_ERROR = 0.3
+"""Mean error of a channel, of 255, that a palette may cost; drawings stay far below, photographs above."""
 
 
 def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder: Path) -> dict[str, Any]:
@@ -37,10 +39,32 @@ def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder
         for kind, facts in metadata.items():
             buffer = io.BytesIO()
             fig.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=facts, bbox_inches="tight")
-            write_atomically(folder / f"{entry.id}.{kind}", buffer.getvalue())
+            content = buffer.getvalue()
+            write_atomically(folder / f"{entry.id}.{kind}", with_palette(content) if kind == "png" else content)
             files[kind] = f"figures/{entry.id}.{kind}"
     plt.close(fig)
     write_atomically(folder / f"{entry.id}.csv", data.to_csv(index=False, lineterminator="\n"))
     files["csv"] = f"figures/{entry.id}.csv"
     digests = {kind: sha256(folder / Path(name).name) for kind, name in files.items()}
     return {"id": entry.id, "files": files, "sha256": digests}
+
+
+def with_palette(png: bytes) -> bytes:
+    """The same picture in 256 colours, a third of the size; unchanged if that could be seen, or if it gains nothing."""
+    import numpy as np
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    image = Image.open(io.BytesIO(png))
+    if "A" in image.mode and np.asarray(image.getchannel("A")).min() < 255:
+        return png
+    facts = PngInfo()
+    for key, text in image.info.items():
+        if isinstance(text, str):
+            facts.add_itxt(str(key), text)
+    full = image.convert("RGB")
+    reduced = full.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    error = np.abs(np.asarray(reduced.convert("RGB"), dtype=np.int16) - np.asarray(full, dtype=np.int16)).mean()
+    buffer = io.BytesIO()
+    reduced.save(buffer, "PNG", optimize=True, dpi=image.info.get("dpi", (PNG_DPI, PNG_DPI)), pnginfo=facts)
+    return buffer.getvalue() if error < PALETTE_ERROR and buffer.tell() < len(png) else png

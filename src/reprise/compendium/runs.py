@@ -88,8 +88,8 @@ def run(
         started = datetime.now(UTC)
         try:
             with devices.claim(paths.root() / "runs") as device_env:
-                _execute(card, profile, values, work, timeout_minutes, device_env, report, cells)
-            _write_record(card, work, started)
+                source = _execute(card, profile, values, work, timeout_minutes, device_env, report, cells)
+            _write_record(work, source, started)
         except BaseException as error:
             failed = _set_aside(work, folder)
             if isinstance(error, KeyboardInterrupt):
@@ -163,7 +163,8 @@ def _execute(
     device_env: dict[str, str],
     report: Callable[[Progress], None] | None,
     cells: int,
-) -> None:
+) -> dict[str, Any]:
+    """Execute the notebook; returns of which code, as it was when the notebook started."""
     top = paths.root()
     job = {
         "notebook": str(card.notebook),
@@ -200,10 +201,12 @@ def _execute(
                 start_new_session=True,
             )
             try:
+                source = _source(card)  # while the kernel starts: what is edited later did not make the numbers
                 code = _wait(process, work, timeout_minutes, report, cells)
             finally:
                 _kill(process)
     _judge_ending(code, work)
+    return source
 
 
 def _wait(
@@ -285,15 +288,17 @@ def _log_tail(work: Path) -> str:
     return lines[-1] if lines else "empty log"
 
 
-def _write_record(card: cards.Card, work: Path, started: datetime) -> None:
+def _source(card: cards.Card) -> dict[str, Any]:
+    commit, dirty = _commit()
+    return {"commit": commit, "dirty": dirty, "source_digest": digest.source_digest(card)}
+
+
+def _write_record(work: Path, source: dict[str, Any], started: datetime) -> None:
     evidence = json.loads((work / "evidence.json").read_text(encoding="utf-8"))
     provenance = evidence.pop("provenance")
     provenance.pop("seconds_in_notebook", None)
-    commit, dirty = _commit()
     evidence["provenance"] = {
-        "commit": commit,
-        "dirty": dirty,
-        "source_digest": digest.source_digest(card),
+        **source,
         **provenance,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 2),

@@ -108,7 +108,7 @@ class Study:
         boxes.show(boxes.check(tested))
         return verdict
 
-    def figure(self, figure_id: str, fig: Figure, *, data: pd.DataFrame) -> None:
+    def figure(self, figure_id: str, fig: Figure, data: pd.DataFrame) -> None:
         """Save a figure of the card with the data that it draws, and show it.
 
         Writes SVG (the same bytes for the same figure), PNG, PDF and CSV with title and description inside.

@@ -165,12 +165,12 @@ def located(data_set: str | Entry) -> str:
     """Where the files of a set would come from, judged by name alone: nothing is read.
 
     Returns:
-        ``bundled``, ``folder``, ``cache``, or ``address`` if at least one file has to be fetched.
+        ``bundled``, ``generated``, ``folder``, ``cache``, or ``address`` if at least one file has to be fetched.
     """
     entry = data_set if isinstance(data_set, Entry) else registry.find(data_set)
     needed = [file for file in entry.files if file.part != "extra"]
     if not entry.files or entry.folder is None:
-        return "bundled"
+        return "generated" if entry.reader == "generated" else "bundled"
     folder = data_dir()
     places = set()
     for file in needed:

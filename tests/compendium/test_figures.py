@@ -1,0 +1,41 @@
+"""Pictures are made smaller where nobody can see it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from reprise.compendium.figures import with_palette
+
+
+def png(pixels: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def test_a_drawing_gets_a_palette_and_keeps_its_pixels_and_facts() -> None:
+    y, x = np.mgrid[:200, :300]
+    drawing = np.full((200, 300, 3), 255.0)
+    drawing[np.abs(y - x / 2) < 2] = (31, 119, 180)
+    drawing *= 0.5 + 0.5 * np.clip(np.abs(y + x / 3 - 150)[..., None] / 2, 0, 1)
+    from PIL.PngImagePlugin import PngInfo
+
+    facts = PngInfo()
+    facts.add_itxt("Description", "two lines that cross")
+    before = png(drawing, pnginfo=facts)
+    after = with_palette(before)
+    image = Image.open(io.BytesIO(after))
+    assert len(after) < len(before)
+    assert image.mode == "P"
+    assert image.info["Description"] == "two lines that cross"
+    assert np.abs(np.asarray(image.convert("RGB"), dtype=float) - np.floor(drawing)).mean() < 0.3
+    assert with_palette(before) == after
+
+
+def test_a_photograph_and_a_transparent_picture_stay_as_they_are() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, size=(100, 100, 4))
+    for before in (png(noise[..., :3]), png(noise)):
+        assert with_palette(before) == before
