@@ -5,6 +5,7 @@ $$m_L(x)=\mathrm{sign}\big(y^\top K_L(X,X)^{-1}K_L(X,x)\big).$$
 Only the sign counts, so a kernel may be scaled at every test point, and no depth is too large for float64.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -121,16 +122,26 @@ def smoother(activation: Activation, given: Pairs, y: np.ndarray) -> Float[np.nd
     return np.where(np.exp(logs - logs.max(axis=1, keepdims=True)) @ y >= 0, 1.0, -1.0)
 
 
-@jax.jit
 def votes(
-    x_test: Float[Array, "m k"], x: Float[Array, "n k"], labels: Float[Array, "n v"], tables: Float[Array, "a 4 s"],
+    x_test: Float[Array, "m k"], x: Float[Array, "n k"], labels: Float[Array, "n v"], tables: Sequence[Float[Array, "4 s"]],
     half_dimension: float,
-) -> Float[Array, "a+1 m v"]:  # fmt: skip
+) -> Float[np.ndarray, "a+1 m v"]:  # fmt: skip
     r"""Weighted votes $\sum_iy_iK(x,x_i)$ of several tabulated kernels at once, then those of the Hilbert estimate.
 
     Each column of ``labels`` is one training set: labels of the points that it has, 0 at the others. Row maxima are divided out.
+    Stages are compiled one by one: fused into one, XLA computes the distances anew for every use.
     """
     log_t = deep.log_start(x_test, x)
-    logs = [deep.look_up(one, log_t) for one in tables]
-    logs.append(-half_dimension * jnp.log(-jnp.expm1(-jnp.exp(log_t))))
-    return jnp.stack([jnp.exp(v - v.max(axis=1, keepdims=True)) @ labels for v in logs])
+    logs = (*(deep.look_up(one, log_t) for one in tables), _log_hilbert(log_t, half_dimension))
+    return np.stack([np.asarray(_weighted(v, labels)) for v in logs])
+
+
+@jax.jit
+def _log_hilbert(log_t: Float[Array, "m n"], half_dimension: float) -> Float[Array, "m n"]:
+    """Logarithm of the Hilbert estimate's weights $(1-c)^{-d/2}$."""
+    return -half_dimension * jnp.log(-jnp.expm1(-jnp.exp(log_t)))
+
+
+@jax.jit
+def _weighted(logs: Float[Array, "m n"], labels: Float[Array, "n v"]) -> Float[Array, "m v"]:
+    return jnp.exp(logs - logs.max(axis=1, keepdims=True)) @ labels

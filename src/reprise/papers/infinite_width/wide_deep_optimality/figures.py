@@ -39,7 +39,7 @@ def three_rules(n: int, depth: int, seed: int, side: int = 60) -> Drawn:
         across, up = _flat(p)
         for label, colour in zip((1.0, -1.0), LIGHT, strict=True):
             inside = found == label
-            ax.scatter(across[inside], up[inside], s=9, color=colour, marker="h", linewidths=0)
+            ax.scatter(across[inside], up[inside], s=9, color=colour, marker="h", linewidths=0, rasterized=True)
         _points(ax, train)
         ax.set_aspect("equal")
         ax.set_axis_off()
@@ -82,9 +82,9 @@ def agreement_with_depth(found: taxonomy.Agreement) -> Drawn:
             label = "(h₁ + h₃)/√2" if name.startswith("optimal") else name
             pl.experiment(ax, found.depths, *_bars(means), color=colour, kind="band", label=label)
             frames.append(_frame("hidden layers", found.depths, means, panel=limit, activation=name))
-        pl.log_ticks(ax, "x")
+        pl.log_ticks(ax, "x", [v for v in (1, 100, 10_000, 1_000_000) if v <= found.depths[-1]])
         ax.set_xlabel("hidden layers L")
-        ax.legend(loc="lower right" if limit != "majority" else "center left")
+        ax.legend(loc="lower right" if limit != "majority" else "upper left")
     axes[0].set_ylabel("agreement on test points")
     axes[0].set_ylim(0.5, 1.02)
     return fig, pd.concat(frames)
@@ -138,8 +138,8 @@ def excess_with_size(found: Sequence[co.Curves]) -> Drawn:
             means = _means(curves.excess[rule][..., 0])
             pl.experiment(ax, curves.sizes, *_bars(means), linestyle="-", label=_name(rule), **look)
             frames.append(_frame("training points", curves.sizes, means, dimension=curves.dimension, series=rule))
-        for rule in ("α = d", "1-nearest neighbour"):
-            limit = float(curves.limits[rule].mean())
+        for rule, limits in curves.limits.items():
+            limit = float(limits.mean())
             pl.theory(ax, curves.sizes, np.full(len(curves.sizes), limit), color=SERIES[rule]["color"], linewidth=1.2)
             frames.append(_plain("training points", curves.sizes, np.full(len(curves.sizes), limit),
                                  dimension=curves.dimension, series=f"limit of {rule}"))  # fmt: skip

@@ -1,5 +1,6 @@
 """Figures of finite networks and of depth, with the tidy data that they draw."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,11 +23,12 @@ def finite_networks(good: finite.Errors, bad: finite.Errors, trained: finite.Tra
         medians = [statistics.bootstrap(column, np.median) for column in good.ntk[depth].T]
         pl.experiment(left, good.widths, *_bars(medians), color=colour, linestyle="-", linewidth=1.0, label=label)
         frames.append(_frame("width", good.widths, medians, panel="kernel", series=label))
-        shares = _means(trained.agreement[depth])
+        shares = [dataclasses.replace(e, high=min(e.high, 1.0)) for e in _means(trained.agreement[depth])]
         pl.experiment(right, trained.widths, *_bars(shares), color=colour, linestyle="-", linewidth=1.0, label=label)
         frames.append(_frame("width", trained.widths, shares, panel="trained", series=label))
     flat = [statistics.bootstrap(column, np.median) for column in bad.ntk[1].T]
-    pl.control(left, bad.widths, *_bars(flat), linestyle="-", linewidth=1.0, label="1 hidden layer, not normalised")
+    pl.control(left, bad.widths, *_bars(flat), linestyle="-", linewidth=1.0)
+    pl.direct_label(left, bad.widths[-1], flat[-1].value, "1 layer, not normalised", color=pl.CONTROL, side="left")
     frames.append(_frame("width", bad.widths, flat, panel="kernel", series="control: 1 hidden layer, not normalised"))
     middle = len(good.widths) // 2
     pl.slope_note(left, one_layer, (good.widths[middle], float(np.median(good.ntk[1][:, middle]))), color=pl.family(4)[0], side="below")
@@ -36,8 +38,8 @@ def finite_networks(good: finite.Errors, bad: finite.Errors, trained: finite.Tra
     pl.log_ticks(left, "y")
     left.set_ylabel("median relative error")
     right.set_ylabel("agreement on test points")
-    left.legend(loc="best")
     right.set_ylim(top=1.02)
+    pl.outside_legend(right)
     return fig, pd.concat(frames)
 
 
@@ -64,5 +66,5 @@ def two_measures(found: dict[str, rg.Depths], tuned: dict[str, rg.Depths]) -> Dr
     left.set_ylabel("mean squared error (median over sets)")
     right.set_ylabel("excess risk")
     right.set_ylim(bottom=0.0)
-    right.legend(loc="center right")
+    pl.outside_legend(right)
     return fig, pd.concat(frames)

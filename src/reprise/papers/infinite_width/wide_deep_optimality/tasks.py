@@ -44,8 +44,7 @@ class Sample(NamedTuple):
 def posterior(p: Float[np.ndarray, "n k"], dimension: int) -> Float[np.ndarray, " n"]:
     r"""$\eta$ at points of the simplex, by Bayes' formula."""
     first, second = (np.asarray(a, dtype=np.float64) for a in DIRICHLET[dimension])
-    constants = [gammaln(a.sum()) - gammaln(a).sum() for a in (first, second)]
-    ratio = constants[0] - constants[1] + np.log(np.maximum(p, SMALLEST)) @ (first - second)
+    ratio = _log_density(p, first) - _log_density(p, second)
     return 1 / (1 + np.exp(-(ratio + np.log(PRIOR / (1 - PRIOR)))))
 
 
@@ -64,6 +63,24 @@ def draw(dimension: int, n: int, rng: np.random.Generator, *, balanced: bool = F
     p = np.where(first[:, None], rng.dirichlet(a, n), rng.dirichlet(b, n))
     x = p / np.linalg.norm(p, axis=1, keepdims=True)
     return Sample(x, np.where(first, 1.0, -1.0), posterior(p, dimension))
+
+
+def population(nodes: int) -> tuple[Sample, Float[np.ndarray, " nodes"]]:
+    r"""The whole population for $d=1$ by the midpoint rule: points, labelled by the Bayes rule, and the probability of each.
+
+    >>> float(population(100)[1].sum().round(4))
+    1.0
+    """
+    p = (np.arange(nodes) + 0.5) / nodes
+    pair = np.stack([p, 1 - p], axis=1)
+    eta = posterior(pair, 1)
+    first, second = (np.exp(_log_density(pair, np.asarray(a, dtype=np.float64))) for a in DIRICHLET[1])
+    sample = Sample(pair / np.linalg.norm(pair, axis=1, keepdims=True), np.where(eta >= 0.5, 1.0, -1.0), eta)
+    return sample, (PRIOR * first + (1 - PRIOR) * second) / nodes
+
+
+def _log_density(p: Float[np.ndarray, "n k"], a: Float[np.ndarray, " k"]) -> Float[np.ndarray, " n"]:
+    return np.asarray(gammaln(a.sum()) - gammaln(a).sum() + np.log(np.maximum(p, SMALLEST)) @ (a - 1))
 
 
 def stream(seed: int, experiment: str, repetition: int) -> np.random.Generator:
