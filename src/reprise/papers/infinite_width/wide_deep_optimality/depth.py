@@ -75,12 +75,12 @@ def diagonal(activation: Activation, depth: int, kind: Kind) -> float:
     if abs(growth - 1) < 1e-12:
         return math.log(depth + 1)
     log = (depth + 1) * math.log(growth)
-    return log + math.log(-math.expm1(-log) / (growth - 1)) if growth > 1 else math.log((1 - math.exp(log)) / (1 - growth))
+    return (
+        log + math.log(-math.expm1(-log) / (growth - 1)) if growth > 1 else math.log((1 - math.exp(log)) / (1 - growth))
+    )
 
 
-def _rest(
-    t: np.ndarray, log_r: np.ndarray, layers: int, first: int, weight: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _rest(t: np.ndarray, log_r: np.ndarray, layers: int, first: int, weight: float) -> tuple[np.ndarray, np.ndarray]:
     r"""The layers left where $A(c)=a_kc^k$: $t\mapsto kt-\log a_k$, $R\mapsto1+kR$."""
     if first == 1:
         return np.log(t - layers * math.log(weight)), np.logaddexp(log_r, math.log(layers))
@@ -100,7 +100,7 @@ def _padded(activation: Activation) -> tuple[Array, Array]:
 
 @jax.jit
 def _series_layers(t: Array, powers: Array, weights: Array, depth: int) -> tuple[Array, Array, Array]:
-    """Iterate a series; returns $t$, $\\log R$ and the number of layers done."""
+    r"""Iterate a series; returns $t$, $\log R$ and the number of layers done."""
     least = powers[0]
 
     def layer(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:

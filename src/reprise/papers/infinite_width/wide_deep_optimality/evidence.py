@@ -33,4 +33,3 @@ def extreme(samples: ArrayLike, which: Literal["least", "largest"], *, level: fl
         method=f"{which} of {x.shape[1]} means, simultaneous t intervals",
         samples=tuple(map(float, x[:, place])),
     )
-

@@ -43,9 +43,15 @@ def three_rules(n: int, depth: int, seed: int, side: int = 60) -> Drawn:
         _points(ax, train)
         ax.set_aspect("equal")
         ax.set_axis_off()
-        rows.append(pd.DataFrame({"panel": name, "kind": "region", "p1": p[:, 0], "p2": p[:, 1], "p3": p[:, 2], "class": found}))
+        rows.append(
+            pd.DataFrame({"panel": name, "kind": "region", "p1": p[:, 0], "p2": p[:, 1], "p3": p[:, 2], "class": found})
+        )
     q = train.x / train.x.sum(axis=1, keepdims=True)
-    rows.append(pd.DataFrame({"panel": "all", "kind": "training point", "p1": q[:, 0], "p2": q[:, 1], "p3": q[:, 2], "class": train.y}))
+    rows.append(
+        pd.DataFrame(
+            {"panel": "all", "kind": "training point", "p1": q[:, 0], "p2": q[:, 1], "p3": q[:, 2], "class": train.y}
+        )
+    )
     return fig, pd.concat(rows)
 
 
@@ -66,7 +72,9 @@ def _points(ax: Axes, train: tasks.Sample) -> None:
     across, up = _flat(train.x / train.x.sum(axis=1, keepdims=True))
     for label, colour, marker in zip((1.0, -1.0), CLASSES, ("o", "X"), strict=True):
         mine = train.y == label
-        ax.scatter(across[mine], up[mine], s=15, color=colour, marker=marker, edgecolor=pl.PAPER, linewidths=0.4, zorder=3)
+        ax.scatter(
+            across[mine], up[mine], s=15, color=colour, marker=marker, edgecolor=pl.PAPER, linewidths=0.4, zorder=3
+        )
 
 
 def agreement_with_depth(found: taxonomy.Agreement) -> Drawn:
@@ -92,7 +100,9 @@ def agreement_with_depth(found: taxonomy.Agreement) -> Drawn:
 
 def pole_and_tangent(depth: int) -> Drawn:
     """F3: the limiting kernel near its pole, and how the tangent kernel approaches it."""
-    fig, (left, right) = pl.wide(2, [f"Σ after {depth:,} layers".replace(",", "\u2009"), "Tangent kernel over its limit"], share=False)
+    fig, (left, right) = pl.wide(
+        2, [f"Σ after {depth:,} layers".replace(",", "\u2009"), "Tangent kernel over its limit"], share=False
+    )
     delta, frames = np.geomspace(poles.NEAREST, poles.FARTHEST, 13), []
     for d, colour in zip((1, 2, 4, 8), pl.family(4), strict=True):
         a = ac.optimal(d)
@@ -145,7 +155,11 @@ def excess_with_size(found: Sequence[co.Curves]) -> Drawn:
                                  dimension=curves.dimension, series=f"limit of {rule}"))  # fmt: skip
         shuffled = _means(curves.excess["α = d/2"][..., co.LABELS.index("shuffled")])
         pl.control(ax, curves.sizes, *_bars(shuffled), linestyle="-", linewidth=1.0, label="shuffled labels")
-        frames.append(_frame("training points", curves.sizes, shuffled, dimension=curves.dimension, series="control: shuffled labels"))
+        frames.append(
+            _frame(
+                "training points", curves.sizes, shuffled, dimension=curves.dimension, series="control: shuffled labels"
+            )
+        )
         pl.log_ticks(ax, "x", curves.sizes)
         pl.log_ticks(ax, "y")
         ax.set_xlabel("training points n")
@@ -168,7 +182,9 @@ def _bars(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def _frame(x_name: str, x: Sequence[float], estimates: Sequence[Estimate], **labels: object) -> pd.DataFrame:
     value, low, high = _bars(estimates)
-    return pd.DataFrame({x_name: np.asarray(x), "value": value, "low": low, "high": high, "n": estimates[0].n, **labels})
+    return pd.DataFrame(
+        {x_name: np.asarray(x), "value": value, "low": low, "high": high, "n": estimates[0].n, **labels}
+    )
 
 
 def _plain(x_name: str, x: Any, y: Any, **labels: object) -> pd.DataFrame:

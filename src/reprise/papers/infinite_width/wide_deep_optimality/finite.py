@@ -17,7 +17,6 @@ from reprise import progress, statistics
 from reprise.estimate import Estimate
 from reprise.networks import MLP, empirical_ntk, predict, train_full_batch
 from reprise.papers.infinite_width.wide_deep_optimality import activations as ac
-from reprise.papers.infinite_width.wide_deep_optimality import classifiers as cl
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import tasks
 from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
@@ -30,7 +29,9 @@ AT_ONCE = 4 * 10**7
 def plain() -> ac.Activation:
     r"""The paper's activation for $d=2$ with $He_3=x^3-3x$ in place of $h_3=He_3/\sqrt6$: the control."""
     good = ac.optimal(DIMENSION)
-    return ac.hermite({k: w**0.5 for k, w in zip(good.powers, good.weights, strict=True)}, "not normalised", normalised=False)
+    return ac.hermite(
+        {k: w**0.5 for k, w in zip(good.powers, good.weights, strict=True)}, "not normalised", normalised=False
+    )
 
 
 def limits(x: Float[np.ndarray, "n k"], activation: ac.Activation, depth: int) -> tuple[np.ndarray, np.ndarray]:

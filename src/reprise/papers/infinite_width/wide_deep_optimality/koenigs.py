@@ -60,7 +60,7 @@ def series(activation: Activation) -> tuple[mp.mpf, ...]:
         total = mp.fsum(mp.mpf(w) for w in activation.weights)
         base = [mp.mpf(activation.coefficient(k)) / total for k in range(ORDER + 1)]
         rate, found = base[1], [mp.mpf(0), mp.mpf(1)]
-        powers = [None, base]
+        powers: list[list[mp.mpf]] = [[], base]
         for k in range(2, ORDER + 1):
             found.append(mp.fsum(found[j] * powers[j][k] for j in range(1, k)) / (rate - rate**k))
             powers.append(_product(powers[-1], base))

@@ -28,10 +28,23 @@ def finite_networks(good: finite.Errors, bad: finite.Errors, trained: finite.Tra
         frames.append(_frame("width", trained.widths, shares, panel="trained", series=label))
     flat = [statistics.bootstrap(column, np.median) for column in bad.ntk[1].T]
     pl.control(left, bad.widths, *_bars(flat), linestyle="-", linewidth=1.0)
-    pl.direct_label(left, bad.widths[-1], flat[-1].value, "1 layer, not normalised", color=pl.CONTROL, side="left")
+    pl.direct_label(
+        left,
+        bad.widths[-1],
+        float(np.median(bad.ntk[1][:, -1])),
+        "1 layer, not normalised",
+        color=pl.CONTROL,
+        side="left",
+    )
     frames.append(_frame("width", bad.widths, flat, panel="kernel", series="control: 1 hidden layer, not normalised"))
     middle = len(good.widths) // 2
-    pl.slope_note(left, one_layer, (good.widths[middle], float(np.median(good.ntk[1][:, middle]))), color=pl.family(4)[0], side="below")
+    pl.slope_note(
+        left,
+        one_layer,
+        (good.widths[middle], float(np.median(good.ntk[1][:, middle]))),
+        color=pl.family(len(good.ntk))[0],
+        side="below",
+    )
     for ax, widths in ((left, good.widths), (right, trained.widths)):
         pl.log_ticks(ax, "x", widths)
         ax.set_xlabel("width n (units)")
@@ -51,7 +64,7 @@ def two_measures(found: dict[str, rg.Depths], tuned: dict[str, rg.Depths]) -> Dr
     for (name, run), colour in zip(found.items(), looks, strict=False):
         for ax, table, panel in ((left, run.mse, "squared error"), (right, run.excess, "excess risk")):
             means = [statistics.bootstrap(column, np.median) for column in table.T] if ax is left else _means(table)
-            pl.experiment(ax, run.depths, *_bars(means), color=colour, kind="band", label=name, marker=None)
+            pl.experiment(ax, run.depths, *_bars(means), color=colour, kind="band", label=name, marker="")
             frames.append(_frame("hidden layers", run.depths, means, panel=panel, series=name))
     depths = next(iter(found.values())).depths
     for (name, run), style in zip(tuned.items(), ((0, (1, 1.5)), (0, (4, 1, 1, 1))), strict=True):

@@ -49,7 +49,11 @@ def gap(activations: Sequence[ac.Activation], depth: int, *, other: bool = False
         float(np.abs(shape(a, delta, depth) - koenigs.log_psi(b, delta)).max())
         for a, b in zip(activations, shifted, strict=True)
     ]
-    return Estimate.exact(min(worst), samples=worst, method="smallest of exact values") if other else _largest(worst, depth)
+    return (
+        Estimate.exact(min(worst), samples=worst, method="smallest of exact values")
+        if other
+        else _largest(worst, depth)
+    )
 
 
 def slope(activation: ac.Activation, points: int = 48) -> float:
@@ -96,7 +100,9 @@ def tangent_ratio(
     values = np.concatenate(ends)
     low, high = float(values.min()), float(values.max())
     worst = float(values[np.argmax(np.abs(values - 1))])
-    return Estimate(worst, low, high, n=values.size, level=1.0, method="range over cosines and activations"), np.array(plain)
+    return Estimate(worst, low, high, n=values.size, level=1.0, method="range over cosines and activations"), np.array(
+        plain
+    )
 
 
 def ratio(a: ac.Activation, delta: np.ndarray, depth: int, psi: bool = True) -> Float[np.ndarray, " k"]:

@@ -21,14 +21,14 @@ DIMENSION = 2
 
 
 class Depths(NamedTuple):
-    """One kernel at growing depth.
+    r"""One kernel at growing depth.
 
     Attributes:
         depths: numbers of hidden layers.
         excess: excess risk of the sign, (sets, depths).
         mse: mean squared error against the labels, (sets, depths), in expectation over test labels.
         explained: share of the labels' variance that the best multiple of the prediction explains, over that of the
-            Bayes regression $2\\eta-1$, (sets, depths).
+            Bayes regression $2\eta-1$, (sets, depths).
     """
 
     depths: tuple[int, ...]
@@ -48,7 +48,14 @@ def predict(net: cl.Network, given: cl.Pairs, y: Float[np.ndarray, " n"]) -> Flo
 
 @on_one_thread
 def over_depths(
-    activation: ac.Activation, depths: Sequence[int], *, n: int, tests: int, sets: int, seed: int, kind: deep.Kind = "nngp"
+    activation: ac.Activation,
+    depths: Sequence[int],
+    *,
+    n: int,
+    tests: int,
+    sets: int,
+    seed: int,
+    kind: deep.Kind = "nngp",
 ) -> Depths:
     """Interpolate noisy labels by networks of growing depth; other activations get the same points."""
     rows = []
@@ -65,14 +72,19 @@ def tuned(activation: ac.Activation, *, n: int, tests: int, sets: int, seed: int
 
     Both choose among eight values by five-fold cross-validation of the squared error on the training points.
     """
-    rows: dict[str, list[tuple[float, float, float]]] = {"one hidden layer, tuned ridge": [], "k nearest neighbours": []}
+    rows: dict[str, list[tuple[float, float, float]]] = {
+        "one hidden layer, tuned ridge": [],
+        "k nearest neighbours": [],
+    }
     for i in range(sets):
         train, test, given = _problem(n, tests, seed, i)
         values = deep.table(activation, 1, "nngp")
         gram, cross = (np.exp(np.asarray(deep.log_kernel(values, t)) - values.offset) for t in given)
         np.fill_diagonal(gram, 1.0)
         ridge = GridSearchCV(KernelRidge(kernel="precomputed"), {"alpha": list(10.0 ** np.arange(-4, 4))}, cv=5)
-        near = GridSearchCV(KNeighborsRegressor(), {"n_neighbors": sorted({int(v) for v in np.geomspace(1, n / 8, 8)})}, cv=5)
+        near = GridSearchCV(
+            KNeighborsRegressor(), {"n_neighbors": sorted({int(v) for v in np.geomspace(1, n / 8, 8)})}, cv=5
+        )
         rows["one hidden layer, tuned ridge"].append(_quality(ridge.fit(gram, train.y).predict(cross), test))
         rows["k nearest neighbours"].append(_quality(near.fit(train.x, train.y).predict(test.x), test))
     return {k: Depths((1,), *(np.array(v)[:, None, j] for j in range(3))) for k, v in rows.items()}

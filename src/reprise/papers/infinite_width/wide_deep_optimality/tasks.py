@@ -54,10 +54,7 @@ def draw(dimension: int, n: int, rng: np.random.Generator, *, balanced: bool = F
     >>> draw(2, 10, np.random.default_rng(0), balanced=True).y.sum()
     np.float64(-2.0)
     """
-    if balanced:
-        first = rng.permutation(n) < round(PRIOR * n)
-    else:
-        first = rng.random(n) < PRIOR
+    first = rng.permutation(n) < round(PRIOR * n) if balanced else rng.random(n) < PRIOR
     a, b = DIRICHLET[dimension]
     # Small concentrations give exact zeros in float64 now and then; they are as good as the smallest number.
     p = np.where(first[:, None], rng.dirichlet(a, n), rng.dirichlet(b, n))
@@ -95,7 +92,7 @@ def excess(prediction: Float[np.ndarray, "n ..."], sample: Sample) -> Float[np.n
     labels averaged out exactly.
     """
     weight = np.abs(2 * sample.eta - 1)
-    wrong = np.asarray(prediction).T != sample.bayes
+    wrong = sample.bayes != np.asarray(prediction).T
     return np.asarray((wrong * weight).mean(axis=-1)).T
 
 

@@ -81,7 +81,9 @@ def agreement(depths: Sequence[int], *, n: int, tests: int, sets: int, seed: int
     )  # fmt: skip
 
 
-def _sides(signs: Float[np.ndarray, "kernels m"], rules: Float[np.ndarray, "rules m"]) -> Float[np.ndarray, "kernels r r 2"]:
+def _sides(
+    signs: Float[np.ndarray, "kernels m"], rules: Float[np.ndarray, "rules m"]
+) -> Float[np.ndarray, "kernels r r 2"]:
     differ = rules[:, None] != rules[None, :]
     follow = (signs[:, None, None] == rules[:, None]) & differ
     return np.stack([follow.sum(axis=-1), np.broadcast_to(differ.sum(axis=-1), follow.shape[:-1])], axis=-1)
@@ -123,3 +125,17 @@ def siding(found: Agreement, *, shift: int = 0) -> Estimate:
 def _followed(counts: Float[np.ndarray, "... sets k 2"], axis: int = 0) -> Float[np.ndarray, "... k"]:
     total = counts.sum(axis=axis)
     return np.asarray(total[..., 0] / total[..., 1])
+
+
+def relu_on_its_way(found: Agreement) -> str:
+    """A sentence on how slowly the ReLU's NNGP kernel becomes the majority, and what it is before."""
+    shares = found.shares["ReLU"][:, KINDS.index("nngp")].mean(axis=0)
+    voting = "; ".join(
+        f"L = {d}: {s:.3f}" for d, s in zip(found.depths, shares[:, RULES.index("majority")], strict=True)
+    )
+    single = shares[:, RULES.index("singular")]
+    best = int(single.argmax())
+    return (
+        f"Agreement of the ReLU's NNGP kernel with the majority: {voting}. "
+        f"It is closest to the singular rule at **{found.depths[best]}** layers, with agreement on a share **{single[best]:.3f}**."
+    )
