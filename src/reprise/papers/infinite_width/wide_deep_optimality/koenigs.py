@@ -81,7 +81,9 @@ def log_psi(activation: Activation, distances: Float[np.ndarray, " k"]) -> Float
             c, steps = (1 << BITS) - int(mp.nint(mp.ldexp(mp.mpf(float(delta)), BITS))), 0
             while c > small:
                 c, steps = dual(c), steps + 1
-            value = mp.polyval([*reversed(coefficients), 0], mp.ldexp(mp.mpf(c), -BITS))
+            small_c, value = mp.ldexp(mp.mpf(c), -BITS), mp.mpf(0)
+            for coefficient in reversed(coefficients):
+                value = (value + coefficient) * small_c
             found.append(float(mp.log(value) - steps * mp.log(rate)))
     return np.array(found)
 
