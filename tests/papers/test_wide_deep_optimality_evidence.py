@@ -167,8 +167,8 @@ def test_extreme_holds_for_all_means_at_once() -> None:
 
 
 def test_wide_networks_have_the_kernels_of_the_recursion() -> None:
-    good = finite.errors(ac.optimal(2), [64, 1024], [1], count=60, points=6, seed=1)
-    bad = finite.errors(finite.plain(), [64, 1024], [1], count=60, points=6, seed=1)
+    good = finite.errors(ac.optimal(2), {1: [64, 1024]}, {1: 60}, points=6, seed=1)
+    bad = finite.errors(finite.plain(), {1: [64, 1024]}, {1: 60}, points=6, seed=1)
     for table in (good.nngp[1], good.ntk[1]):
         assert np.median(table[:, 1]) < 0.45 * np.median(table[:, 0])
     assert np.median(bad.ntk[1][:, 1]) > 1.0

@@ -4,7 +4,7 @@ A network has $L$ hidden layers of one width, `reprise.networks.MLP` of depth $L
 inputs are $\sqrt{d+1}\,x$, so that first pre-activations have variance 1, as the normalisation of $\phi$ supposes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -22,7 +22,7 @@ from reprise.papers.infinite_width.wide_deep_optimality import tasks
 from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 DIMENSION = 2
-AT_ONCE = 4 * 10**7
+AT_ONCE = 4 * 10**6
 """Parameters held at once."""
 
 
@@ -80,28 +80,28 @@ def _kernels(models: MLP, x: Array) -> tuple[Array, Array]:
 
 
 class Errors(NamedTuple):
-    """Relative Frobenius errors of finite networks' kernels: depth -> (networks, widths)."""
+    """Relative Frobenius errors of finite networks' kernels: depth -> (networks, widths), and the widths of each depth."""
 
-    widths: tuple[int, ...]
+    widths: dict[int, tuple[int, ...]]
     nngp: dict[int, Float[np.ndarray, "networks widths"]]
     ntk: dict[int, Float[np.ndarray, "networks widths"]]
 
 
 def errors(
-    activation: ac.Activation, widths: Sequence[int], depths: Sequence[int], *, count: int, points: int, seed: int
+    activation: ac.Activation, widths: Mapping[int, Sequence[int]], counts: Mapping[int, int], *, points: int, seed: int
 ) -> Errors:
     """Kernels of random networks against the recursion of the normalised activation, on random points of the task.
 
-    ``count`` networks with one hidden layer, a fifth of that with more.
+    For each number of hidden layers its own widths and its own number of networks.
     """
     x = tasks.draw(DIMENSION, points, tasks.stream(seed, "finite kernels", 0)).x
     found: tuple[dict[int, np.ndarray], dict[int, np.ndarray]] = {}, {}
-    with progress.task("Kernels of random networks", len(widths) * len(depths)) as advance:
-        for depth in depths:
+    with progress.task("Kernels of random networks", sum(map(len, widths.values()))) as advance:
+        for depth in widths:
             targets = limits(x, activation, depth)
             columns: list[list[np.ndarray]] = [[], []]
-            nets = count if depth == 1 else max(1, count // 5)
-            for width in widths:
+            nets = counts[depth]
+            for width in widths[depth]:
                 group = _group(nets, depth, width)
                 parts = [
                     _kernels(draw(activation, width, depth, group, seed=seed, name=f"kernels {at}"), inputs(x))
@@ -113,7 +113,7 @@ def errors(
                 advance(1)
             for k in range(2):
                 found[k][depth] = np.stack(columns[k], axis=1)
-    return Errors(tuple(widths), *found)
+    return Errors({depth: tuple(chosen) for depth, chosen in widths.items()}, *found)
 
 
 def _group(count: int, depth: int, width: int) -> int:
@@ -125,7 +125,7 @@ def _group(count: int, depth: int, width: int) -> int:
 def slope(found: Errors, kind: deep.Kind, depth: int) -> Estimate:
     """Exponent of the median error in the width: a mean would be that of the single worst network."""
     table: dict[int, np.ndarray] = getattr(found, kind)
-    return statistics.slope(found.widths, table[depth], statistic=np.median)
+    return statistics.slope(found.widths[depth], table[depth], statistic=np.median)
 
 
 def instability(activation: ac.Activation, depth: int) -> float:

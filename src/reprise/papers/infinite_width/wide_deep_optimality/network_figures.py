@@ -21,31 +21,35 @@ def finite_networks(good: finite.Errors, bad: finite.Errors, trained: finite.Tra
     for depth, colour in zip(sorted(good.ntk), pl.family(len(good.ntk)), strict=True):
         label = f"{depth} hidden layer{'s' * (depth > 1)}"
         medians = [statistics.bootstrap(column, np.median) for column in good.ntk[depth].T]
-        pl.experiment(left, good.widths, *_bars(medians), color=colour, linestyle="-", linewidth=1.0, label=label)
-        frames.append(_frame("width", good.widths, medians, panel="kernel", series=label))
+        pl.experiment(
+            left, good.widths[depth], *_bars(medians), color=colour, linestyle="-", linewidth=1.0, label=label
+        )
+        frames.append(_frame("width", good.widths[depth], medians, panel="kernel", series=label))
         shares = [dataclasses.replace(e, high=min(e.high, 1.0)) for e in _means(trained.agreement[depth])]
         pl.experiment(right, trained.widths, *_bars(shares), color=colour, linestyle="-", linewidth=1.0, label=label)
         frames.append(_frame("width", trained.widths, shares, panel="trained", series=label))
     flat = [statistics.bootstrap(column, np.median) for column in bad.ntk[1].T]
-    pl.control(left, bad.widths, *_bars(flat), linestyle="-", linewidth=1.0)
+    pl.control(left, bad.widths[1], *_bars(flat), linestyle="-", linewidth=1.0)
     pl.direct_label(
         left,
-        bad.widths[-1],
+        bad.widths[1][-1],
         float(np.median(bad.ntk[1][:, -1])),
         "1 layer, not normalised",
         color=pl.CONTROL,
         side="left",
     )
-    frames.append(_frame("width", bad.widths, flat, panel="kernel", series="control: 1 hidden layer, not normalised"))
-    middle = len(good.widths) // 2
+    frames.append(
+        _frame("width", bad.widths[1], flat, panel="kernel", series="control: 1 hidden layer, not normalised")
+    )
+    middle = len(good.widths[1]) // 2
     pl.slope_note(
         left,
         one_layer,
-        (good.widths[middle], float(np.median(good.ntk[1][:, middle]))),
+        (good.widths[1][middle], float(np.median(good.ntk[1][:, middle]))),
         color=pl.family(len(good.ntk))[0],
         side="below",
     )
-    for ax, widths in ((left, good.widths), (right, trained.widths)):
+    for ax, widths in ((left, sorted({w for each in good.widths.values() for w in each})), (right, trained.widths)):
         pl.log_ticks(ax, "x", widths)
         ax.set_xlabel("width n (units)")
     pl.log_ticks(left, "y")
