@@ -25,7 +25,9 @@ r"""Orders of the pole in units of $d/2$: too weak, right, too strong."""
 NETWORKS = ("α = d/4", "α = d/2", "α = d")
 RULES = (*NETWORKS, "Hilbert estimate", "1-nearest neighbour", "majority")
 RIVALS = ("α = d/4", "α = d", "1-nearest neighbour", "majority")
-LABELS = ("drawn", "noise-free", "shuffled")
+LABELS = ("drawn", "noise-free", "coin")
+"""Labels of training points: by the truth, by the Bayes rule, or by a fair coin, when there is nothing to learn. Labels that are
+only shuffled would leave the majority to be learnt."""
 BLOCK, NODES = 250, 2000
 """Test points at a time; nodes of the quadrature that stands for infinitely many training points."""
 
@@ -62,7 +64,7 @@ def networks(dimension: int, depth: int) -> list[cl.Network]:
 
 @on_one_thread
 def curves(dimension: int, sizes: Sequence[int], *, depth: int, tests: int, sets: int, tuned: int, seed: int) -> Curves:
-    """Excess risks of all rules on nested training sets, for drawn, noise-free and shuffled labels.
+    """Excess risks of all rules on nested training sets, for drawn, noise-free and coin labels.
 
     Args:
         dimension: d.
@@ -133,7 +135,7 @@ def is_identity(net: cl.Network, x: Float[np.ndarray, "n k"]) -> bool:
 
 def _labels(train: tasks.Sample, sizes: Sequence[int], rng: np.random.Generator) -> Float[np.ndarray, "n v"]:
     """One column for each size and kind of labels; points beyond the size have label 0."""
-    kinds = (train.y, train.bayes, rng.permutation(train.y))
+    kinds = (train.y, train.bayes, rng.choice([-1.0, 1.0], len(train.y)))
     taken = np.arange(len(train.y))[:, None] < np.asarray(sizes)
     return np.concatenate([kind[:, None] * taken for kind in kinds], axis=1)
 

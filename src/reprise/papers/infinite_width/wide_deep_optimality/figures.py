@@ -153,12 +153,10 @@ def excess_with_size(found: Sequence[co.Curves]) -> Drawn:
             pl.theory(ax, curves.sizes, np.full(len(curves.sizes), limit), color=SERIES[rule]["color"], linewidth=1.2)
             frames.append(_plain("training points", curves.sizes, np.full(len(curves.sizes), limit),
                                  dimension=curves.dimension, series=f"limit of {rule}"))  # fmt: skip
-        shuffled = _means(curves.excess["α = d/2"][..., co.LABELS.index("shuffled")])
-        pl.control(ax, curves.sizes, *_bars(shuffled), linestyle="-", linewidth=1.0, label="shuffled labels")
+        coin = _means(curves.excess["α = d/2"][..., co.LABELS.index("coin")])
+        pl.control(ax, curves.sizes, *_bars(coin), linestyle="-", linewidth=1.0, label="labels by coin")
         frames.append(
-            _frame(
-                "training points", curves.sizes, shuffled, dimension=curves.dimension, series="control: shuffled labels"
-            )
+            _frame("training points", curves.sizes, coin, dimension=curves.dimension, series="control: labels by coin")
         )
         pl.log_ticks(ax, "x", curves.sizes)
         pl.log_ticks(ax, "y")
