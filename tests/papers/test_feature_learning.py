@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reprise import statistics
 from reprise.kernels.nt import stax
 from reprise.papers.infinite_width.feature_learning import (
     abc_space,
@@ -174,7 +173,7 @@ class TestEstimates:
 class TestLimits:
     def test_finite_linear_networks_are_the_recursion_with_their_gram(self) -> None:
         problem = linear_limit.make_problem(0)
-        keys = jax.random.split(jax.random.key(0), 3)
+        keys = jax.random.key_data(jax.random.split(jax.random.key(0), 3))
         f, gram = convergence.train_linear(
             keys,
             *(jnp.asarray(v) for v in (problem.x, problem.y[:, 0], problem.probes)),
@@ -417,8 +416,7 @@ def test_figures_hold_what_they_draw() -> None:
     fall = np.array(widths) ** -0.5 * np.exp(0.1 * rng.normal(size=(8, 3)))
     finite = [np.zeros((8, 2)) + column[:, None] for column in fall.T]
     approach = convergence.Approach(widths, finite, finite, np.zeros(2), np.ones(2))
-    slope = statistics.slope(widths, fall)
-    fig, data = figures.approaches(dict.fromkeys(("one", "two", "three"), (approach, slope)))
+    fig, data = figures.approaches(dict.fromkeys(("one", "two", "three"), approach))
     assert set(data.series) == {"limit", "control: wrong theory"}
     assert len(fig.axes) == 3
     drawn = data[(data.panel == "one") & (data.series == "limit")]

@@ -61,7 +61,8 @@ class Words(NamedTuple):
     Attributes:
         plan: the corpus.
         widths: widths, the last of them infinite (0).
-        accuracy: (seeds, widths, epochs).
+        passes: through the corpus, at each record.
+        accuracy: (seeds, widths, records).
         shuffled: the same after training on shuffled words, (seeds, widths).
         frozen: accuracy of vectors that do not move, the kernel limit, (seeds,).
         silhouette: of two forms in their first two principal components, infinite width, (seeds,).
@@ -71,6 +72,7 @@ class Words(NamedTuple):
 
     plan: Plan
     widths: list[int]
+    passes: np.ndarray
     accuracy: np.ndarray
     shuffled: np.ndarray
     frozen: np.ndarray
@@ -107,7 +109,7 @@ def study(
     rng = np.random.default_rng([seed, 53])
     clouds = [plane(still[chosen] + 1e-6 * rng.normal(size=still[chosen].shape)) for _ in runs]
     return Words(
-        plan, every, scores, chance, frozen, separated, np.array([silhouette(cloud, group) for cloud in clouds]),
+        plan, every, settings.epochs * (1 + np.arange(settings.records)) / settings.records, scores, chance, frozen, separated, np.array([silhouette(cloud, group) for cloud in clouds]),
         {
             "embeddings that do not move": clouds[0],
             f"width {every[0]}": plane(u[0, 0, -1][chosen]),
@@ -123,7 +125,7 @@ def rise(words: Words, table: Float[np.ndarray, "seeds widths"]) -> Estimate:
 
 
 def reading(words: Words) -> str:
-    """Markdown: accuracies after the last epoch by width."""
+    """Markdown: accuracies in the end by width."""
     names = [f"n = {n}" if n else "n = ∞" for n in words.widths]
     found = [statistics.mean(column) for column in words.accuracy[:, :, -1].T]
     cells = [f"{e.value:.3f} ± {0.5 * (e.high - e.low):.3f}" for e in found]  # type: ignore[operator]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, UInt32
 
 from reprise import statistics
 from reprise.estimate import Estimate
@@ -88,7 +88,7 @@ class _Bias:
 
 @partial(jax.jit, static_argnames=("slots",))
 def train_linear(
-    keys: PRNGKeyArray, x: Array, y: Array, probes: Array, rate: float, width: Array, *, slots: int
+    keys: UInt32[Array, "seeds 2"], x: Array, y: Array, probes: Array, rate: float, width: Array, *, slots: int
 ) -> tuple[Float[Array, "seeds p"], Float[Array, "seeds k k"]]:
     r"""Linear networks of one output in muP with unit variances: f at the probes in the end, and $\Omega^\top\Omega/n$."""
 
@@ -99,7 +99,8 @@ def train_linear(
     def loss(weights: tuple[Array, Array], point: Array, target: Array) -> Array:
         return 0.5 * (output(weights, point) - target) ** 2
 
-    def one(key: PRNGKeyArray) -> tuple[Array, Array]:
+    def one(data: Array) -> tuple[Array, Array]:
+        key = jax.random.wrap_key_data(data)
         real = (jnp.arange(slots) < width)[:, None]
         omega = real * jax.random.normal(key, (slots, x.shape[1] + 1), x.dtype) / jnp.sqrt(width)
 
@@ -122,7 +123,8 @@ def linear(problem: Problem, widths: Sequence[int], *, seed: int, seeds: int, ra
     finite, quiet = [], []
     at_once = 500
     for width in track(widths, "linear networks"):
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 7 * width), seeds)
+        split = jax.random.split(jax.random.fold_in(jax.random.key(seed), 7 * width), seeds)
+        keys = np.asarray(jax.random.key_data(split))
         parts = [
             train_linear(keys[i : i + at_once], *arrays, rate, np.asarray(float(width)), slots=max(widths))
             for i in range(0, seeds, at_once)

@@ -91,12 +91,13 @@ def group_distance(stable: Movement, group: Sequence[int]) -> Float[np.ndarray, 
     return np.exp(np.mean([np.log(stable.distance(i)) for i in group], axis=0))
 
 
-def distance_exponents(stable: Movement) -> tuple[Estimate, Estimate]:
-    """Exponent in width of the distance to the linearised network: the slowest kernel group, and the feature learners."""
+def distance_exponents(stable: Movement) -> tuple[Estimate, Estimate, Estimate]:
+    """Exponent in width of the distance to the linearised network: r > 0, the least positive r, and r = 0."""
     groups = kernel_groups(stable)
-    slopes = {r: statistics.slope(stable.widths, group_distance(stable, which)) for r, which in groups.items()}
-    slowest = max((r for r in groups if r > 0), key=lambda r: slopes[r].value)
-    return slopes[slowest], slopes[0.0]
+    positive = sorted(r for r in groups if r > 0)
+    rows = ([i for r in positive for i in groups[r]], groups[positive[0]], groups[0.0])
+    every, slow, features = (statistics.slope(stable.widths, group_distance(stable, which)) for which in rows)
+    return every, slow, features
 
 
 def movement_exponent(some: Movement, which: Sequence[int] | None = None) -> Estimate:

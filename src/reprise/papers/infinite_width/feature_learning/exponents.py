@@ -17,7 +17,7 @@ DIVERGED = 100.0
 """A network whose output exceeds this, for targets of size 1, has diverged."""
 OCTAVES = (-14.0, 8.0)
 """Range of learning rates searched, as powers of two."""
-GRID = 23
+GRID, ROUNDS = 9, 3
 
 
 class Movement(NamedTuple):
@@ -99,22 +99,22 @@ def table_rows(hidden: int) -> list[Parametrisation]:
 def largest_rates(
     point: Parametrisation, widths: Sequence[int], *, seed: int, seeds: int, steps: int
 ) -> Float[np.ndarray, "seeds widths"]:
-    """Largest constant eta below which no rate makes a network diverge, to a twentieth of its search range or better.
+    """Largest constant eta below which no rate makes a network diverge.
 
-    A grid of octaves is searched first, then as many rates between the smallest and the largest answer.
+    A coarse grid of powers of two is searched first, then twice a finer one between the smallest and the largest answer.
     """
     task = networks.make_task(seed)
     columns = []
     for width in track(widths, f"largest rates, {point.name}"):
         key = jax.random.fold_in(jax.random.key(seed), 3 * width)
         low, high = OCTAVES
-        found = np.zeros(seeds)
-        for _ in range(2):
+        found, spacing = np.zeros(seeds), 0.0
+        for _ in range(ROUNDS):
             grid = np.linspace(low, high, GRID)
             found = _first_divergence(point, width, task, grid, key=key, seeds=seeds, steps=steps)
-            spacing = grid[1] - grid[0]
+            spacing = float(grid[1] - grid[0])
             low, high = float(found.min()), float(found.max() + spacing)
-        columns.append(2.0 ** (found + 0.5 * (high - low) / GRID))
+        columns.append(2.0 ** (found + 0.5 * spacing))
     return np.stack(columns, axis=1)
 
 

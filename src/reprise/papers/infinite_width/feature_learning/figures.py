@@ -31,8 +31,11 @@ def exponents_and_r(
         name = ("NTK", "standard, rate ∝ 1/n", "μP")[i]
         means = _means(moved.table(i))
         _line(left, moved.widths, means, label=name, color=colour, marker=marker)
-        where = (moved.widths[-1], float(means[-1].value))  # type: ignore[arg-type]
-        pl.slope_note(left, estimate, where, color=colour, name=f"{name}: slope", side=("below", "above", "above")[i])
+        where = (moved.widths[1], float(means[1].value))  # type: ignore[arg-type]
+        pl.slope_note(left, estimate, where, color=colour, name=f"{name}: slope", side="below" if i == 2 else "right")
+        power = _power(moved.widths, means, 0.0 if i == 2 else -0.5)
+        pl.theory(left, moved.widths, power)
+        frames.append(pd.DataFrame({"width": moved.widths, "value": power, "panel": "features", "series": f"{name}: prediction"}))  # fmt: skip
         frames.append(_frame(moved.widths, means, panel="features", series=name))
     _width_axis(left, moved.widths, "RMS change of a coordinate of $x^L$")
     tables, expected = dichotomy.feature_tables(stable, others), dichotomy.predicted(stable, others)
@@ -44,7 +47,7 @@ def exponents_and_r(
     pl.experiment(right, expected + spread, *_bars(found), label="measured")
     right.set(xlabel="predicted exponent −r", ylabel="measured exponent")
     right.set_xticks([-0.5, -0.25, 0.0, 0.5])
-    right.legend(loc="upper left")
+    right.legend(loc="lower right")
     frames.append(_frame(expected, found, x_name="predicted", panel="exponents", series="measured"))
     control = pd.DataFrame({"predicted": against, "value": [e.value for e in found], "panel": "exponents"})
     frames.append(control.assign(series="control: relabelled"))
@@ -57,14 +60,18 @@ def rates_and_starts(
     """F2: largest stable learning rates and outputs at the start against width."""
     fig, (left, right) = pl.wide(2, ["Largest stable rate", "Output before training"], share=False)
     frames = []
+    colours, powers = {"μP": pl.GROUPS[2], "NTK": pl.GROUPS[0], "standard": pl.GROUPS[1]}, {"standard": -1.0}
     for ax, tables, panel in ((left, rates, "rate"), (right, starts, "start")):
-        for (name, table), colour, marker in zip(tables.items(), (pl.GROUPS[2], pl.GROUPS[0]), "os", strict=True):
+        for name, table in tables.items():
             means = _means(table)
-            _line(ax, widths, means, label=name, color=colour, marker=marker)
-            middle = len(widths) // 2
-            where = (widths[middle], float(means[middle].value))  # type: ignore[arg-type]
-            pl.slope_note(ax, slopes[f"{panel}, {name}"], where, color=colour, name=f"{name}: slope", side="below")
+            _line(ax, widths, means, label=name, color=colours[name])
+            where = (widths[0], float(means[0].value))  # type: ignore[arg-type]
+            note = {"color": colours[name], "name": f"{name}: slope"}
+            pl.slope_note(ax, slopes[f"{panel}, {name}"], where, side="below" if name == "μP" else "above", **note)
+            power = _power(widths, means, -0.5 if (panel, name) == ("start", "μP") else powers.get(name, 0.0))
+            pl.theory(ax, widths, power)
             frames.append(_frame(widths, means, panel=panel, series=name))
+            frames.append(pd.DataFrame({"width": widths, "value": power, "panel": panel, "series": f"{name}: prediction"}))  # fmt: skip
     _width_axis(left, widths, "largest stable η")
     _width_axis(right, widths, "RMS of $f_0$")
     return fig, pd.concat(frames)
@@ -97,15 +104,24 @@ def linearisation(stable: Movement, others: Movement) -> Drawn:
     return fig, pd.concat(frames)
 
 
-def approaches(found: dict[str, tuple[Approach, Estimate]]) -> Drawn:
+def approaches(found: dict[str, Approach]) -> Drawn:
     """F4: distance to the limit and to a wrong theory against width."""
-    fig, axes = pl.wide(3, list(found), share=False)
+    fig, axes = pl.wide(3, [name.capitalize() for name in found], share=False)
     frames = []
-    for ax, (name, (approach, slope)) in zip(axes, found.items(), strict=True):
+    for ax, (name, approach) in zip(axes, found.items(), strict=True):
         near, far = ([statistics.mean(e) for e in approach.errors(t)] for t in (approach.limit, approach.kernel))
         _line(ax, approach.widths, far, label="wrong theory", is_control=True)
         _line(ax, approach.widths, near, label="limit")
-        pl.slope_note(ax, slope, (approach.widths[0], float(near[0].value)), color=pl.EXPERIMENT, side="below")  # type: ignore[arg-type]
+        power = _power(approach.widths, near, -0.5)
+        pl.theory(ax, approach.widths, power, label="∝ 1/√n")
+        frames.append(pd.DataFrame({"width": approach.widths, "value": power, "panel": name, "series": "prediction"}))
+        pl.slope_note(
+            ax,
+            approach.slope(approach.limit),
+            (approach.widths[0], float(near[0].value)),
+            color=pl.EXPERIMENT,
+            side="below",
+        )  # type: ignore[arg-type]
         _width_axis(ax, approach.widths, "RMS distance at the probes" if ax is axes[0] else "")
         ax.legend(loc="lower left")
         frames += [_frame(approach.widths, near, panel=name, series="limit")]
@@ -114,23 +130,24 @@ def approaches(found: dict[str, tuple[Approach, Estimate]]) -> Drawn:
 
 
 def word_vectors(words: Words) -> Drawn:
-    """F5: analogy accuracy over epochs, and two classes of words in the plane."""
+    """F5: analogy accuracy over training, and two classes of words in the plane."""
     planes = [words.planes["embeddings that do not move"], words.planes["infinite width"]]
     fig, axes = pl.wide(3, ["Analogies answered", "Vectors that do not move", "Infinite width"], share=False)
-    frames, epochs = [], np.arange(1, words.accuracy.shape[2] + 1)
+    frames, epochs = [], words.passes
     for i, (width, colour) in enumerate(zip(words.widths, pl.family(len(words.widths)), strict=True)):
         name = f"n = {width}" if width else "n = ∞"
         means = _means(words.accuracy[:, i])
         pl.experiment(axes[0], epochs, *_bars(means), kind="band", color=colour, label=name)
-        frames.append(_frame(epochs, means, x_name="epoch", panel="accuracy", series=name))
-    noise = _means(words.shuffled[:, -1:])[0]
-    frozen = _means(words.frozen[:, None])[0]
+        place = len(epochs) - 1 if width else len(epochs) // 2 - 1
+        side = "above" if width else "left"
+        pl.direct_label(axes[0], epochs[place], float(means[place].value), name, colour, side)  # type: ignore[arg-type]
+        frames.append(_frame(epochs, means, x_name="passes", panel="accuracy", series=name))
+    noise, frozen = (_means(values[:, None])[0] for values in (words.shuffled[:, -1], words.frozen))
     for value, name, marker in ((noise, "shuffled words", "X"), (frozen, "not moved", "P")):
-        pl.control(axes[0], epochs[-1:], [value.value], label=name, marker=marker)
-        frames.append(_frame(epochs[-1:], [value], x_name="epoch", panel="accuracy", series=f"control: {name}"))
-    axes[0].legend(loc="center left", fontsize=8.5)
-    axes[0].set(xlabel="epoch", ylabel="accuracy", ylim=(-0.04, 1.04))
-    axes[0].set_xticks(epochs)
+        pl.control(axes[0], epochs[-1:], [value.value], marker=marker)
+        frames.append(_frame(epochs[-1:], [value], x_name="passes", panel="accuracy", series=f"control: {name}"))
+    pl.direct_label(axes[0], epochs[-1], 0.0, "shuffled, not moved", pl.CONTROL, "left")
+    axes[0].set(xlabel="passes through the corpus", ylabel="accuracy", ylim=(-0.06, 1.1))
     half = words.plan.concepts
     for ax, points in zip(axes[1:], planes, strict=True):
         moved = ax is axes[2]
@@ -165,17 +182,15 @@ def few_shot(meta: MetaStudy, *, real: bool) -> Drawn:
     finite = _means(meta.accuracy[:, :-1, -1])
     _line(right, meta.widths[:-1], finite, label="finite width")
     frames.append(_frame(meta.widths[:-1], finite, panel="width", series="finite"))
-    for values, name, colour in (
-        (meta.limit, "infinite width", pl.EXPERIMENT),
-        (meta.kernels[:, 0], "ReLU NNGP", pl.CONTROL),
-        (meta.kernels[:, 1], "ReLU NTK", pl.CONTROL),
-        (meta.frozen[:, -1], "linear kernel", pl.CONTROL),
-        (meta.pixels, "nearest pixels", pl.CONTROL),
-    ):
-        mean = statistics.mean(values)
-        right.axhline(float(values.mean()), color=colour, lw=1.3, ls="-" if colour == pl.EXPERIMENT else ":")
-        pl.direct_label(right, meta.widths[-2], float(values.mean()), name, colour, "right")
-        frames.append(_frame([0], [mean], panel="width", series=name))
+    right.axhline(float(meta.limit.mean()), color=pl.EXPERIMENT, lw=1.3, ls="--")
+    pl.direct_label(right, meta.widths[0], float(meta.limit.mean()), "infinite width", pl.EXPERIMENT, "above")
+    frames.append(_frame([0], [statistics.mean(meta.limit)], panel="width", series="infinite width"))
+    others = (meta.kernels[:, 0], meta.kernels[:, 1], meta.frozen[:, -1], meta.pixels)
+    means = [float(values.mean()) for values in others]
+    right.axhspan(min(means), max(means), color=pl.CONTROL, alpha=0.25, lw=0)
+    pl.direct_label(right, meta.widths[-2], max(means), "kernels and nearest pixels", pl.CONTROL, "above")
+    for values, name in zip(others, ("ReLU NNGP", "ReLU NTK", "linear kernel", "nearest pixels"), strict=True):
+        frames.append(_frame([0], [statistics.mean(values)], panel="width", series=f"control: {name}"))
     if real:
         pl.reported(right, REPORTED_OMNIGLOT, "paper, infinite width")
     pl.log_ticks(right, "x", meta.widths[:-1])
@@ -185,6 +200,11 @@ def few_shot(meta: MetaStudy, *, real: bool) -> Drawn:
 
 def _means(table: np.ndarray) -> list[Estimate]:
     return [statistics.mean(column) for column in table.T]
+
+
+def _power(widths: Sequence[int], means: Sequence[Estimate], exponent: float) -> np.ndarray:
+    """A power of the width through the first mean."""
+    return np.asarray(float(means[0].value) * (np.asarray(widths) / widths[0]) ** exponent)  # type: ignore[arg-type]
 
 
 def _bars(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from reprise.papers.infinite_width.feature_learning.abc_space import Parametrisation
 
@@ -109,14 +109,14 @@ def _move(w: Weights, gradient: Weights, step: Array) -> Weights:
 
 @partial(jax.jit, static_argnames=("slots", "hidden", "dtype"))
 def _train(
-    keys: PRNGKeyArray, exps: Exponents, task: Task, width: Array, records: Array, linear_steps: Array, *, slots: int,
+    keys: UInt32[Array, "nets 2"], exps: Exponents, task: Task, width: Array, records: Array, linear_steps: Array, *, slots: int,
     hidden: int, dtype: Any
 ) -> Run:  # fmt: skip
     """One network for each key and row of `exps`; width and numbers of steps are no shapes, so few of these are compiled."""
     x, y, probes = (jnp.asarray(part, dtype) for part in task)
 
-    def one(job: tuple[PRNGKeyArray, Exponents]) -> Run:
-        key, (a, b, c, rate) = job
+    def one(job: tuple[Array, Exponents]) -> Run:
+        key, (a, b, c, rate) = jax.random.wrap_key_data(job[0]), job[1]
         step = rate * width**-c
         w0 = start(draw(key, width, slots, hidden, x.shape[1], dtype), width, b)
         scale = (slots / width).astype(dtype)  # means over slots to means over neurons
@@ -197,7 +197,7 @@ def train(
     room = max(width, slots or 0, SHARED if hidden > 1 else 0)
     jobs = seeds * len(points)
     rows = np.arange(-(-jobs // TILE) * TILE) % jobs
-    keys = jax.random.split(key, seeds)[rows // len(points)]
+    keys = np.asarray(jax.random.key_data(jax.random.split(key, seeds)))[rows // len(points)]
     every = exponent_arrays(points, rates)
     padded = np.array([*records, *[records[-1]] * (RECORDS - len(records))])
     tiles = []

@@ -25,9 +25,10 @@ INFINITE = 0
 
 
 class Settings(NamedTuple):
-    """How vectors are trained: the names of word2vec."""
+    """How vectors are trained, and at how many equally spaced moments they are looked at."""
 
     epochs: int = 5
+    records: int = 6
     batch: int = 64
     rate: float = 0.05
     negatives: float = 5.0
@@ -89,7 +90,7 @@ def step(
 
 
 @partial(jax.jit, static_argnames=("decay",))
-def _epoch(vectors: Vectors, target: Array, context: Array, negatives: Array, rates: Array, *, decay: float) -> Vectors:
+def _steps(vectors: Vectors, target: Array, context: Array, negatives: Array, rates: Array, *, decay: float) -> Vectors:
     def one_step(state: Vectors, batch: tuple[Array, Array, Array]) -> tuple[Vectors, None]:
         words, around, rate = batch
         move = partial(step, rate=rate, decay=decay)
@@ -108,22 +109,23 @@ def train(starts: Sequence[Vectors], data: Sequence[Examples], vocabulary: int, 
         settings: how to train.
 
     Returns:
-        Input vectors after each epoch, (runs, epochs, V, V).
+        Input vectors at each record, (runs, records, V, V).
     """
     batches = len(data[0].target) // settings.batch
     used = batches * settings.batch
 
-    def stacked(name: str) -> Array:
+    def stacked(name: str) -> np.ndarray:
         rows = [getattr(d, name)[:used].reshape(batches, settings.batch, *getattr(d, name).shape[1:]) for d in data]
-        return jnp.asarray(np.stack(rows, axis=1))
+        return np.stack(rows, axis=1)
 
     target, context = stacked("target"), stacked("context")
     negatives = jnp.asarray(np.stack([noise(d.target, vocabulary, settings.negatives) for d in data]), jnp.float32)
     state = jax.tree.map(lambda *parts: jnp.stack(parts), *starts)
+    total = settings.epochs * batches // settings.records * settings.records
     found = []
-    for epoch in track(range(settings.epochs), "word vectors"):
-        done = (epoch + np.arange(batches) / batches) / settings.epochs
-        rates = jnp.asarray(settings.rate * (1.0 - done), jnp.float32)
-        state = _epoch(state, target, context, negatives, rates, decay=settings.decay)
+    for some in track(np.split(np.arange(total), settings.records), "word vectors"):
+        rates = jnp.asarray(settings.rate * (1.0 - some / total), jnp.float32)
+        rows = some % batches
+        state = _steps(state, target[rows], context[rows], negatives, rates, decay=settings.decay)
         found.append(np.asarray(state.u))
     return np.stack(found, axis=1)
