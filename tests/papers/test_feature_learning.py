@@ -417,7 +417,7 @@ def test_figures_hold_what_they_draw() -> None:
     finite = [np.zeros((8, 2)) + column[:, None] for column in fall.T]
     approach = convergence.Approach(widths, finite, finite, np.zeros(2), np.ones(2))
     fig, data = figures.approaches(dict.fromkeys(("one", "two", "three"), approach))
-    assert set(data.series) == {"limit", "control: wrong theory"}
+    assert set(data.series) == {"limit", "control: wrong theory", "prediction"}
     assert len(fig.axes) == 3
     drawn = data[(data.panel == "one") & (data.series == "limit")]
     assert np.allclose(drawn.value, fall.mean(axis=0))

@@ -55,6 +55,10 @@ def silhouette(points: Float[np.ndarray, "words k"], group: Int[np.ndarray, " wo
     return float(np.mean((outside - inside) / np.maximum(outside, inside)))
 
 
+SHUFFLED = 3
+"""Corpora that are also shuffled."""
+
+
 class Words(NamedTuple):
     """Vectors of one study.
 
@@ -63,7 +67,7 @@ class Words(NamedTuple):
         widths: widths, the last of them infinite (0).
         passes: through the corpus, at each record.
         accuracy: (seeds, widths, records).
-        shuffled: the same after training on shuffled words, (seeds, widths).
+        shuffled: the same after training on shuffled words, for the first three seeds, (3, widths).
         frozen: accuracy of vectors that do not move, the kernel limit, (seeds,).
         silhouette: of two forms in their first two principal components, infinite width, (seeds,).
         frozen_silhouette: of vectors that do not move, (seeds,).
@@ -87,18 +91,21 @@ def study(
     """Train vectors of every width on one corpus a seed, in its order and shuffled."""
     every = [*widths, INFINITE]
     runs = [100 * seed + s for s in range(seeds)]
-    starts = [word2vec.start(n, plan.vocabulary, seed=s) for s in runs for n in every]
+    starts = {(s, n): word2vec.start(n, plan.vocabulary, seed=s) for s in runs for n in every}
     text = {s: corpus.sentences(plan, count, seed=s) for s in runs}
 
     def trained(words: dict[int, np.ndarray]) -> np.ndarray:
-        data = {s: corpus.examples(words[s], window=window, vocabulary=plan.vocabulary, seed=s) for s in runs}
-        u = word2vec.train(starts, [data[s] for s in runs for _ in every], plan.vocabulary, settings)
-        return u.reshape(seeds, len(every), *u.shape[1:])
+        begun = [starts[s, n] for s in words for n in every]
+        data = {
+            s: corpus.examples(text, window=window, vocabulary=plan.vocabulary, seed=s) for s, text in words.items()
+        }
+        u = word2vec.train(begun, [data[s] for s in words for _ in every], plan.vocabulary, settings)
+        return u.reshape(len(words), len(every), *u.shape[1:])
 
-    u, noise = trained(text), trained({s: corpus.shuffled(words, seed=s) for s, words in text.items()})
+    u, noise = trained(text), trained({s: corpus.shuffled(text[s], seed=s) for s in runs[:SHUFFLED]})
     sets = [questions(plan, count=asked, seed=s) for s in runs]
     scores = np.array([[[accuracy(e, q) for e in run] for run in group] for group, q in zip(u, sets, strict=True)])
-    chance = np.array([[accuracy(run[-1], q) for run in group] for group, q in zip(noise, sets, strict=True)])
+    chance = np.array([[accuracy(run[-1], q) for run in group] for group, q in zip(noise, sets, strict=False)])
     still = np.asarray(word2vec.start(INFINITE, plan.vocabulary, seed=0).u)
     frozen = np.array([accuracy(still, q) for q in sets])
     two = np.arange(plan.concepts)

@@ -52,10 +52,15 @@ class Approach(NamedTuple):
         return statistics.slope(self.widths, np.stack(self.errors(target), axis=1))
 
     def bias_slope(self, target: np.ndarray) -> Estimate:
-        r"""Exponent in width of $|E[f]-\text{target}|$, at the most telling probe, by bootstrap over networks."""
-        return statistics.slope(
-            self.widths, np.stack(self.quiet, axis=1)[..., self.telling], statistic=_Bias(float(target[self.telling]))
-        )
+        r"""Exponent in width of $|E[f]-\text{target}|$, root mean square over the probes, by bootstrap over networks."""
+        lx = np.log(np.asarray(self.widths, dtype=float))
+        weights = (lx - lx.mean()) / np.sum((lx - lx.mean()) ** 2)
+
+        def slope(rows: np.ndarray, axis: int) -> np.ndarray:
+            gaps = np.mean(rows, axis=axis) - target
+            return np.asarray(0.5 * np.log(np.mean(gaps**2, axis=-1)) @ weights)
+
+        return statistics.bootstrap(np.stack(self.quiet, axis=1), slope, n_boot=1000)
 
     @property
     def telling(self) -> int:
@@ -72,18 +77,6 @@ class Approach(NamedTuple):
         error = float(values.std(ddof=1) / np.sqrt(len(values)))
         z = abs(float(values.mean()) - float(target[self.telling])) / error
         return Estimate.exact(z, n=len(values), method="z-score of the mean")
-
-
-class _Bias:
-    """The distance of a mean from a fixed value, as a statistic for the bootstrap."""
-
-    __name__ = "bias"
-
-    def __init__(self, target: float) -> None:
-        self.target = target
-
-    def __call__(self, samples: np.ndarray, axis: int) -> np.ndarray:
-        return np.asarray(np.abs(np.mean(samples, axis=axis) - self.target))
 
 
 @partial(jax.jit, static_argnames=("slots",))

@@ -31,8 +31,9 @@ def exponents_and_r(
         name = ("NTK", "standard, rate ∝ 1/n", "μP")[i]
         means = _means(moved.table(i))
         _line(left, moved.widths, means, label=name, color=colour, marker=marker)
-        where = (moved.widths[1], float(means[1].value))  # type: ignore[arg-type]
-        pl.slope_note(left, estimate, where, color=colour, name=f"{name}: slope", side="below" if i == 2 else "right")
+        where = (moved.widths[0], float(means[0].value))  # type: ignore[arg-type]
+        note = f"{name.split(',')[0]}: slope"
+        pl.slope_note(left, estimate, where, color=colour, name=note, side="above" if i == 0 else "below")
         power = _power(moved.widths, means, 0.0 if i == 2 else -0.5)
         pl.theory(left, moved.widths, power)
         frames.append(pd.DataFrame({"width": moved.widths, "value": power, "panel": "features", "series": f"{name}: prediction"}))  # fmt: skip
@@ -118,7 +119,7 @@ def approaches(found: dict[str, Approach]) -> Drawn:
         pl.slope_note(
             ax,
             approach.slope(approach.limit),
-            (approach.widths[0], float(near[0].value)),
+            (approach.widths[0], float(near[0].value)),  # type: ignore[arg-type]
             color=pl.EXPERIMENT,
             side="below",
         )  # type: ignore[arg-type]
@@ -186,9 +187,9 @@ def few_shot(meta: MetaStudy, *, real: bool) -> Drawn:
     pl.direct_label(right, meta.widths[0], float(meta.limit.mean()), "infinite width", pl.EXPERIMENT, "above")
     frames.append(_frame([0], [statistics.mean(meta.limit)], panel="width", series="infinite width"))
     others = (meta.kernels[:, 0], meta.kernels[:, 1], meta.frozen[:, -1], meta.pixels)
-    means = [float(values.mean()) for values in others]
-    right.axhspan(min(means), max(means), color=pl.CONTROL, alpha=0.25, lw=0)
-    pl.direct_label(right, meta.widths[-2], max(means), "kernels and nearest pixels", pl.CONTROL, "above")
+    levels = [float(values.mean()) for values in others]
+    right.axhspan(min(levels), max(levels), color=pl.CONTROL, alpha=0.25, lw=0)
+    pl.direct_label(right, meta.widths[0], max(levels), "kernels and nearest pixels", pl.CONTROL, "above")
     for values, name in zip(others, ("ReLU NNGP", "ReLU NTK", "linear kernel", "nearest pixels"), strict=True):
         frames.append(_frame([0], [statistics.mean(values)], panel="width", series=f"control: {name}"))
     if real:

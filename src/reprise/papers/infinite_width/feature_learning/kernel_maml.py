@@ -29,19 +29,26 @@ class Kernel(NamedTuple):
     bias: float
 
     def __call__(self, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
+        """The kernel between two sets of points."""
+        return self.of_products(x @ y.T, np.sum(x**2, axis=1)[:, None], np.sum(y**2, axis=1)[None])
+
+    def of_products(self, inner: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         r"""$\frac12\lambda|\bar x||\bar y|\kappa_1(\rho)$, plus for the NTK $\frac12\lambda\,\bar x\cdot\bar y\,\kappa_0(\rho)$.
 
         $\bar x$ is $x$ with a further coordinate, the root of `bias`; $\rho$ is the cosine,
         $\kappa_0=1-\arccos(\rho)/\pi$ and $\kappa_1=\rho\kappa_0+\sqrt{1-\rho^2}/\pi$.
+
+        Args:
+            inner: inner products $x\cdot y$.
+            first: squared norms $|x|^2$, of a shape that fits.
+            second: squared norms $|y|^2$.
         """
-        norms = (np.sqrt(np.sum(part**2, axis=1) + self.bias) for part in (x, y))
-        size = np.multiply.outer(*norms)
-        inner = x @ y.T + self.bias
-        rho = np.clip(inner / size, -1.0, 1.0)
+        size = np.sqrt((first + self.bias) * (second + self.bias))
+        rho = np.clip((inner + self.bias) / size, -1.0, 1.0)
         zero = 1.0 - np.arccos(rho) / np.pi
         found = size * (rho * zero + np.sqrt(1.0 - rho**2) / np.pi)
         if self.tangent:
-            found += inner * zero
+            found += (inner + self.bias) * zero
         return np.asarray(0.5 * self.scale * found)
 
 
@@ -56,17 +63,23 @@ def adapt(
     return f
 
 
-def grams(kernel: Kernel, pool: Pool, test: Tasks) -> Float[np.ndarray, "tasks ten ten"]:
-    """Kernel matrices of the tasks' images, support first."""
+def products(pool: Pool, test: Tasks) -> Float[np.ndarray, "tasks ten ten"]:
+    """Inner products of the tasks' images, support first."""
     images = pool.flat[np.concatenate([test.support, test.query], axis=1)].astype(np.float64)
-    return np.stack([kernel(some, some) for some in images])
+    return np.asarray(images @ images.transpose(0, 2, 1))
 
 
 def accuracy(
-    kernel: Kernel, pool: Pool, test: Tasks, *, points: np.ndarray | None = None, weights: np.ndarray | None = None
-) -> float:
-    """Accuracy after twenty steps, from the function with `weights` at `points`, or from zero."""
-    gram = grams(kernel, pool, test)
+    kernel: Kernel, pool: Pool, test: Tasks, *, inner: np.ndarray | None = None, points: np.ndarray | None = None,
+    weights: np.ndarray | None = None
+) -> float:  # fmt: skip
+    """Accuracy after twenty steps, from the function with `weights` at `points`, or from zero.
+
+    Whoever tries many kernels gives the `products` of the tasks' images as `inner`.
+    """
+    inner = products(pool, test) if inner is None else inner
+    squares = np.einsum("tii->ti", inner)
+    gram = kernel.of_products(inner, squares[:, :, None], squares[:, None])
     f = np.zeros((*gram.shape[:2], WAYS))
     if points is not None and weights is not None:
         rows = np.concatenate([test.support, test.query], axis=1)
@@ -101,5 +114,6 @@ def tuned(pool: Pool, validation: Tasks, *, tangent: bool) -> Kernel:
     """The kernel of the highest accuracy on validation tasks, over a grid of scales and bias variances."""
     norm = float(np.mean(np.sum(pool.flat**2, axis=1)))
     grid = [Kernel(tangent, scale * WAYS / norm, bias * norm) for scale in SCALES for bias in BIASES]
-    scores = [accuracy(kernel, pool, validation) for kernel in track(grid, "kernel scales")]
+    inner = products(pool, validation)
+    scores = [accuracy(kernel, pool, validation, inner=inner) for kernel in track(grid, "kernel scales")]
     return grid[int(np.argmax(scores))]

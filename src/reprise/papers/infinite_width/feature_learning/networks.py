@@ -29,10 +29,10 @@ class Task(NamedTuple):
 class Exponents(NamedTuple):
     """Parametrisations as arrays, one row each."""
 
-    a: Float[np.ndarray, "points layers"]
-    b: Float[np.ndarray, "points layers"]
-    c: Float[np.ndarray, " points"]
-    rate: Float[np.ndarray, " points"]
+    a: Float[Array, "points layers"]
+    b: Float[Array, "points layers"]
+    c: Float[Array, " points"]
+    rate: Float[Array, " points"]
 
 
 class Run(NamedTuple):
@@ -66,11 +66,13 @@ def make_task(seed: int, *, examples: int = 5, scale: float = 1.0) -> Task:
     return Task(points[:examples], y, points[[0, examples, examples + 1]])
 
 
-def exponent_arrays(points: Sequence[Parametrisation], rates: float | Sequence[float]) -> Exponents:
+def exponent_arrays(
+    points: Sequence[Parametrisation], rates: float | Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, ...]:
     """Stack parametrisations of one depth; `rates` are the constants eta in front of the powers of the width."""
     rate = np.broadcast_to(np.asarray(rates, dtype=np.float64), (len(points),))
     a, b, c = (np.array([getattr(p, name) for p in points], dtype=np.float64) for name in "abc")
-    return Exponents(a, b, c, rate)
+    return a, b, c, rate
 
 
 def draw(key: PRNGKeyArray, width: Array, slots: int, hidden: int, inputs: int, dtype: Any = jnp.float32) -> Weights:
@@ -111,11 +113,11 @@ def _move(w: Weights, gradient: Weights, step: Array) -> Weights:
 def _train(
     keys: UInt32[Array, "nets 2"], exps: Exponents, task: Task, width: Array, records: Array, linear_steps: Array, *, slots: int,
     hidden: int, dtype: Any
-) -> Run:  # fmt: skip
+) -> tuple[Array, ...]:  # fmt: skip
     """One network for each key and row of `exps`; width and numbers of steps are no shapes, so few of these are compiled."""
     x, y, probes = (jnp.asarray(part, dtype) for part in task)
 
-    def one(job: tuple[Array, Exponents]) -> Run:
+    def one(job: tuple[Array, Exponents]) -> tuple[Array, ...]:
         key, (a, b, c, rate) = jax.random.wrap_key_data(job[0]), job[1]
         step = rate * width**-c
         w0 = start(draw(key, width, slots, hidden, x.shape[1], dtype), width, b)
@@ -154,9 +156,10 @@ def _train(
 
         dw = jax.lax.fori_loop(0, linear_steps, tangent_step, tuple(jnp.zeros_like(v) for v in w0))
         linear = f0 + jax.jvp(lambda v: look(v)[0], (w0,), (dw,))[1]
-        return Run(jnp.concatenate([f0[None], f]), features, preactivations, linear, largest)
+        return jnp.concatenate([f0[None], f]), features, preactivations, linear, largest
 
-    return jax.lax.map(one, (keys, exps))
+    found: tuple[Array, ...] = jax.lax.map(one, (keys, exps))
+    return found
 
 
 SHARED = 256
@@ -173,7 +176,7 @@ def train(
     *,
     key: PRNGKeyArray,
     seeds: int,
-    rates: float | Sequence[float],
+    rates: float | Sequence[float] | np.ndarray,
     records: Sequence[int],
     linear_steps: int = 0,
     slots: int | None = None,
@@ -203,7 +206,7 @@ def train(
     tiles = []
     for first in range(0, len(rows), TILE):
         some = rows[first : first + TILE] % len(points)
-        exps = Exponents(*(part[some] for part in every))
+        exps = Exponents(*(jnp.asarray(part[some]) for part in every))
         tiles.append(
             _train(
                 keys[first : first + TILE], exps, task, np.asarray(float(width)), padded, np.asarray(linear_steps),

@@ -57,7 +57,7 @@ def start(width: int, vocabulary: int, *, seed: int) -> Vectors:
         if width <= vocabulary:
             u[:, :width] = drawn
         else:
-            u = np.linalg.qr(drawn.T, mode="r").T
+            u = np.asarray(np.linalg.qr(drawn.T, mode="r")).T
     return Vectors(jnp.asarray(u, jnp.float32), jnp.zeros((vocabulary, vocabulary), jnp.float32))
 
 
