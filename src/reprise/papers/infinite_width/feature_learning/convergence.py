@@ -25,6 +25,9 @@ from reprise.papers.infinite_width.feature_learning import (
 from reprise.papers.infinite_width.feature_learning.linear_limit import Problem
 from reprise.progress import track
 
+CACHE = 24_000_000
+"""Bytes of linear networks trained at once."""
+
 
 class Approach(NamedTuple):
     """Finite networks and their limit at the probes after training.
@@ -95,7 +98,7 @@ def train_linear(
     def one(data: Array) -> tuple[Array, Array]:
         key = jax.random.wrap_key_data(data)
         real = (jnp.arange(slots) < width)[:, None]
-        omega = real * jax.random.normal(key, (slots, x.shape[1] + 1), x.dtype) / jnp.sqrt(width)
+        omega = real * jax.random.normal(key, (slots, x.shape[1] + 1), jnp.float32).astype(x.dtype) / jnp.sqrt(width)
 
         def step(weights: tuple[Array, Array], example: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
             u, v = jax.grad(loss)(weights, *example)
@@ -114,15 +117,13 @@ def linear(problem: Problem, widths: Sequence[int], *, seed: int, seeds: int, ra
     """Linear networks after the last step."""
     arrays = [jnp.asarray(part) for part in (problem.x, problem.y[:, 0], problem.probes)]
     finite, quiet = [], []
-    at_once = 500
+    at_once = max(1, CACHE // (24 * max(widths)))
     for width in track(widths, "linear networks"):
         split = jax.random.split(jax.random.fold_in(jax.random.key(seed), 7 * width), seeds)
         keys = np.asarray(jax.random.key_data(split))
-        parts = [
-            train_linear(keys[i : i + at_once], *arrays, rate, np.asarray(float(width)), slots=max(widths))
-            for i in range(0, seeds, at_once)
-        ]
-        f, gram = (np.concatenate(part) for part in zip(*parts, strict=True))
+        groups = np.resize(keys, (-(-seeds // at_once) * at_once, 2)).reshape(-1, at_once, 2)
+        parts = [train_linear(some, *arrays, rate, np.asarray(float(width)), slots=max(widths)) for some in groups]
+        f, gram = (np.concatenate(part)[:seeds] for part in zip(*parts, strict=True))
         finite.append(f)
         quiet.append(without_scatter(f, gram))
     limit, kernel = (f(problem, rate=rate)[-1, :, 0] for f in (linear_limit.trajectory, linear_limit.kernel_trajectory))
