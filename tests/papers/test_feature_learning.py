@@ -153,6 +153,24 @@ class TestEstimates:
         assert found.low < 0.8 < found.high
         assert found.high < 0.9
 
+    def test_the_exponent_over_all_depths_holds_every_interval(self) -> None:
+        widths, rng = [8, 32, 128], np.random.default_rng(2)
+        shown = {}
+        for depth, power in ((2, -0.4), (3, -0.6)):
+            moved = np.array(widths) ** power * np.exp(0.02 * rng.normal(size=(20, 2, 3)))
+            runs = [networks.Run(*[moved[:, None, :, k]] * 5) for k in range(3)]
+            shown[depth] = exponents.Movement([abc_space.ntk(depth)], widths, [1, 5], runs)
+        (found,) = exponents.over_all(shown)
+        assert found.value == pytest.approx(-0.5, abs=0.02)
+        assert -0.65 < found.low < -0.6 < -0.4 < found.high < -0.35
+        assert len(found.samples) == 4
+
+    def test_the_best_kernel_may_be_one_that_was_not_meta_trained(self) -> None:
+        one, two = np.full((3, 2), 0.4), np.array([[0.45, 0.5]] * 3)
+        rest = np.full((3, 2), 0.3)
+        meta = meta_study.MetaStudy([2, 0], np.arange(2), rest[:, None], rest, rest, one, two, rest[:, 0])
+        assert np.all(meta.best_kernel == 0.5)
+
     def test_relabelling_gives_every_prediction_away(self) -> None:
         expected = np.arange(10.0)
         other = dichotomy.relabelled(expected, 3)

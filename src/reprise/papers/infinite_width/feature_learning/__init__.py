@@ -6,7 +6,7 @@ r"""Yang and Hu 2021 (Tensor Programs IV): which infinite-width limits learn fea
   network. `convergence` holds finite networks against them.
 - `corpus`, `word2vec`, `analogies` (C4): a corpus with planted analogies, CBOW at finite and infinite width, its judgement.
 - `few_shot`, `maml`, `kernel_maml`, `meta_study` (C5): first-order MAML of linear networks and of kernels.
-- `evidence`, `figures`: from samples to estimates, and the figures with the data that they draw.
+- `figures`: the six figures, each with the data that it draws.
 
 Theory and experiment share no code: limits are recursions and quadrature, measurements come from gradients of networks.
 """

@@ -47,6 +47,29 @@ class Movement(NamedTuple):
         return [statistics.slope(self.widths, self.table(i, what, record)) for i in range(len(self.points))]
 
 
+def over_all(shown: Mapping[int, Movement], what: str = "features") -> list[Estimate]:
+    """Exponent of each row of the table over all depths and records: the mean, and an interval that holds all intervals.
+
+    >>> quiet = networks.Run(*[np.zeros((2, 1, 3))] * 5)._replace(features=np.array([[[1.0, 2.0]], [[1.0, 2.0]]]))
+    >>> double = quiet._replace(features=2 * quiet.features)
+    >>> found = over_all({2: Movement([abc_space.mu_p(2)], [8, 16], [1, 5], [quiet, double])})[0]
+    >>> round(found.value, 9), found.n
+    (1.0, 2)
+    """
+    moved = list(shown.values())
+    every = [m.exponents(what, k) for m in moved for k in range(len(m.records))]
+    rows = []
+    for found in zip(*every, strict=True):
+        value, low, high = (np.array([getattr(e, name) for e in found]) for name in ("value", "low", "high"))
+        rows.append(
+            Estimate(
+                float(value.mean()), float(low.min()), float(high.max()), n=found[0].n,
+                method=f"{found[0].method}; widest over depths and steps", samples=tuple(map(float, value)),
+            )
+        )  # fmt: skip
+    return rows
+
+
 def movement(
     points: Sequence[Parametrisation],
     widths: Sequence[int],
@@ -137,7 +160,7 @@ def reading(shown: Mapping[int, Movement]) -> str:
         for i, point in enumerate(moved.points):
             found = (statistics.slope(moved.widths, moved.table(i, record=k)) for k in range(len(moved.records)))
             cells = " | ".join(f"{e.value:.2f} ± {0.5 * (e.high - e.low):.2f}" for e in found)  # type: ignore[operator]
-            lines.append(f"| {hidden} | {point.name} | {-point.r:g} | {cells} |")
+            lines.append(f"| {hidden} | {point.name} | {0.0 - point.r:g} | {cells} |")
     note = (
         "Exponents of the root mean square change of $x^L$. In the last row preactivations explode, and tanh hides it."
     )

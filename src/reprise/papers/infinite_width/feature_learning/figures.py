@@ -21,13 +21,11 @@ Drawn = tuple[Figure, pd.DataFrame]
 REPORTED_OMNIGLOT = 0.6642
 
 
-def exponents_and_r(
-    moved: Movement, shown: Sequence[Estimate], stable: Movement, others: Movement, against: np.ndarray
-) -> Drawn:
+def exponents_and_r(moved: Movement, stable: Movement, others: Movement, against: np.ndarray) -> Drawn:
     """F1: change of features against width, and measured against predicted exponents."""
     fig, (left, right) = pl.wide(2, ["Features while learning", "All parametrisations"], share=False)
     frames = []
-    for i, (estimate, colour, marker) in enumerate(zip(shown, pl.GROUPS, pl.MARKERS, strict=False)):
+    for i, (estimate, colour, marker) in enumerate(zip(moved.exponents()[:3], pl.GROUPS, pl.MARKERS, strict=False)):
         name = ("NTK", "standard, rate ∝ 1/n", "μP")[i]
         means = _means(moved.table(i))
         _line(left, moved.widths, means, label=name, color=colour, marker=marker)
@@ -139,9 +137,6 @@ def word_vectors(words: Words) -> Drawn:
         name = f"n = {width}" if width else "n = ∞"
         means = _means(words.accuracy[:, i])
         pl.experiment(axes[0], epochs, *_bars(means), kind="band", color=colour, label=name)
-        place = len(epochs) - 1 if width else len(epochs) // 2 - 1
-        side = "above" if width else "left"
-        pl.direct_label(axes[0], epochs[place], float(means[place].value), name, colour, side)  # type: ignore[arg-type]
         frames.append(_frame(epochs, means, x_name="passes", panel="accuracy", series=name))
     noise, frozen = (_means(values[:, None])[0] for values in (words.shuffled[:, -1], words.frozen))
     for value, name, marker in ((noise, "shuffled words", "X"), (frozen, "not moved", "P")):
@@ -149,6 +144,8 @@ def word_vectors(words: Words) -> Drawn:
         frames.append(_frame(epochs[-1:], [value], x_name="passes", panel="accuracy", series=f"control: {name}"))
     pl.direct_label(axes[0], epochs[-1], 0.0, "shuffled, not moved", pl.CONTROL, "left")
     axes[0].set(xlabel="passes through the corpus", ylabel="accuracy", ylim=(-0.06, 1.1))
+    curves, names = axes[0].get_legend_handles_labels()
+    axes[0].legend(curves[::-1], names[::-1], loc="upper left", labelspacing=0.25)
     half = words.plan.concepts
     for ax, points in zip(axes[1:], planes, strict=True):
         moved = ax is axes[2]
@@ -183,18 +180,20 @@ def few_shot(meta: MetaStudy, *, real: bool) -> Drawn:
     finite = _means(meta.accuracy[:, :-1, -1])
     _line(right, meta.widths[:-1], finite, label="finite width")
     frames.append(_frame(meta.widths[:-1], finite, panel="width", series="finite"))
-    right.axhline(float(meta.limit.mean()), color=pl.EXPERIMENT, lw=1.3, ls="--")
-    pl.direct_label(right, meta.widths[0], float(meta.limit.mean()), "infinite width", pl.EXPERIMENT, "above")
+    right.axhline(float(meta.limit.mean()), color=pl.EXPERIMENT, lw=1.3, ls="--", label="infinite width")
     frames.append(_frame([0], [statistics.mean(meta.limit)], panel="width", series="infinite width"))
-    others = (meta.kernels[:, 0], meta.kernels[:, 1], meta.frozen[:, -1], meta.pixels)
-    levels = [float(values.mean()) for values in others]
-    right.axhspan(min(levels), max(levels), color=pl.CONTROL, alpha=0.25, lw=0)
-    pl.direct_label(right, meta.widths[0], max(levels), "kernels and nearest pixels", pl.CONTROL, "above")
-    for values, name in zip(others, ("ReLU NNGP", "ReLU NTK", "linear kernel", "nearest pixels"), strict=True):
+    others = {"nearest pixels": meta.pixels}
+    for table, when in ((meta.kernels, "meta-trained"), (meta.untrained, "from zero")):
+        others |= {f"ReLU NNGP, {when}": table[:, 0], f"ReLU NTK, {when}": table[:, 1]}
+    others |= {"linear kernel, meta-trained": meta.frozen[:, -1], "linear kernel, from zero": meta.frozen[:, 0]}
+    levels = [float(values.mean()) for values in others.values()]
+    right.axhspan(min(levels), max(levels), color=pl.CONTROL, alpha=0.25, lw=0, label="kernels, nearest pixels")
+    for name, values in others.items():
         frames.append(_frame([0], [statistics.mean(values)], panel="width", series=f"control: {name}"))
     if real:
         pl.reported(right, REPORTED_OMNIGLOT, "paper, infinite width")
     pl.log_ticks(right, "x", meta.widths[:-1])
+    right.legend(loc="lower right")
     right.set(xlabel="width n (units)", ylabel="test accuracy")
     return fig, pd.concat(frames)
 

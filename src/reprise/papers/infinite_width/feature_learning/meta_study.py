@@ -45,7 +45,7 @@ class MetaStudy(NamedTuple):
     @property
     def best_kernel(self) -> np.ndarray:
         """The kernel method of the highest mean accuracy, meta-trained or not, (seeds,)."""
-        every = np.concatenate([self.kernels, self.untrained, self.frozen[:, -1:]], axis=1)
+        every = np.concatenate([self.kernels, self.untrained, self.frozen[:, [0, -1]]], axis=1)
         return np.asarray(every[:, int(np.argmax(every.mean(axis=0)))])
 
     def over_kernels(self) -> tuple[Estimate, Estimate]:
