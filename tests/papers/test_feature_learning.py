@@ -372,6 +372,18 @@ class TestFewShot:
         for part, expected in zip(found, total, strict=True):
             assert np.allclose(part, expected * maml.CLIP / norm, atol=1e-10)
 
+    def test_hyperparameters_are_the_papers_on_omniglot_and_common_elsewhere(self) -> None:
+        assert [meta_study.hyper(n, tuned=True).rate for n in (2, 8, 32, 128, 512, INFINITE)] == [
+            0.05,
+            0.1,
+            0.4,
+            0.1,
+            0.1,
+            0.1,
+        ]
+        assert meta_study.hyper(INFINITE, tuned=True).sigma2 == 0.03125
+        assert len({meta_study.hyper(n, tuned=False) for n in (2, 32, INFINITE)}) == 1
+
     def test_spare_rows_change_nothing(self) -> None:
         split = few_shot.synthetic(seed=0, classes=20)
         stream, test = few_shot.tasks(split.train, 64, seed=0), few_shot.tasks(split.test, 50, seed=1)

@@ -46,6 +46,8 @@ TUNED = {
 """What the paper's scripts use below width 512."""
 WIDE = Hyper(0.1, 1.0, 2.0**-5, 1.0)
 """From width 512 on, and at infinite width."""
+COMMON = Hyper(0.4, 1.0, 2.0**-5, 1.0)
+"""For every width on other data than Omniglot, for which nothing was tuned."""
 
 
 class Network(NamedTuple):

@@ -72,8 +72,10 @@ def data(name: str, *, seed: int) -> Split:
     return few_shot.omniglot(seed=seed) if name == "omniglot" else few_shot.synthetic(seed=seed)
 
 
-def hyper(width: int) -> Hyper:
-    """The paper's hyperparameters, those of the nearest width that it tuned."""
+def hyper(width: int, *, tuned: bool) -> Hyper:
+    """The paper's hyperparameters for Omniglot, those of the nearest width that it tuned; or one choice for all widths."""
+    if not tuned:
+        return maml.COMMON
     if width == INFINITE or width >= 512:
         return maml.WIDE
     return maml.TUNED[min(maml.TUNED, key=lambda tuned: abs(np.log(tuned / width)))]
@@ -89,8 +91,12 @@ def study(
     test_tasks: int,
     seed: int,
     seeds: int,
+    as_paper: bool = False,
 ) -> MetaStudy:
-    """Meta-train every width, both controls and both kernels on each seed's own stream of tasks."""
+    """Meta-train every width, both controls and both kernels on each seed's own stream of tasks.
+
+    With `as_paper` every width has the hyperparameters that the paper found for it on Omniglot, else all have the same.
+    """
     every = [*widths, INFINITE]
     inputs = split.train.images.shape[-1]
     small = inputs + few_shot.WAYS if inputs <= 128 else None  # one shape for all widths where that is cheap
@@ -105,7 +111,7 @@ def study(
         def curve(
             width: int, tasks: few_shot.Tasks = stream, moves: float = 1.0, s: int = s, test: few_shot.Tasks = test
         ) -> list[float]:
-            chosen = hyper(width)
+            chosen = hyper(width, tuned=as_paper)
             net = maml.start(width, inputs, chosen, seed=s, rows=small)
             label = f"MAML, {'infinite' if width == INFINITE else width}"
             found = maml.meta_train(net, split.train, tasks, chosen, moves=moves, records=RECORDS, label=label)
