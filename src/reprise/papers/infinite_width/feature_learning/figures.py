@@ -44,7 +44,7 @@ def exponents_and_r(moved: Movement, stable: Movement, others: Movement, against
     pl.theory(right, ends, ends, label="prediction")
     pl.control(right, against + spread, [e.value for e in found], label="relabelled", alpha=0.6)
     pl.experiment(right, expected + spread, *_bars(found), label="measured")
-    right.set(xlabel="predicted exponent −r", ylabel="measured exponent")
+    right.set(xlabel="predicted exponent −r", ylabel="measured exponent", ylim=(-1.0, 0.7))
     right.set_xticks([-0.5, -0.25, 0.0, 0.5])
     right.legend(loc="lower right")
     frames.append(_frame(expected, found, x_name="predicted", panel="exponents", series="measured"))
@@ -140,12 +140,12 @@ def word_vectors(words: Words) -> Drawn:
         frames.append(_frame(epochs, means, x_name="passes", panel="accuracy", series=name))
     noise, frozen = (_means(values[:, None])[0] for values in (words.shuffled[:, -1], words.frozen))
     for value, name, marker in ((noise, "shuffled words", "X"), (frozen, "not moved", "P")):
-        pl.control(axes[0], epochs[-1:], [value.value], marker=marker)
+        pl.control(axes[0], epochs[-1:], [value.value], marker=marker, label=None)
         frames.append(_frame(epochs[-1:], [value], x_name="passes", panel="accuracy", series=f"control: {name}"))
     pl.direct_label(axes[0], epochs[-1], 0.0, "shuffled, not moved", pl.CONTROL, "left")
     axes[0].set(xlabel="passes through the corpus", ylabel="accuracy", ylim=(-0.06, 1.1))
     curves, names = axes[0].get_legend_handles_labels()
-    axes[0].legend(curves[::-1], names[::-1], loc="upper left", labelspacing=0.25)
+    axes[0].legend(curves[::-1], names[::-1], loc="upper left", labelspacing=0.25, handlelength=1.0, fontsize=8)
     half = words.plan.concepts
     for ax, points in zip(axes[1:], planes, strict=True):
         moved = ax is axes[2]
