@@ -142,8 +142,8 @@ def word_vectors(words: Words) -> Drawn:
     for value, name, marker in ((noise, "shuffled words", "X"), (frozen, "not moved", "P")):
         pl.control(axes[0], epochs[-1:], [value.value], marker=marker, label=None)
         frames.append(_frame(epochs[-1:], [value], x_name="passes", panel="accuracy", series=f"control: {name}"))
-    pl.direct_label(axes[0], epochs[-1], 0.0, "shuffled, not moved", pl.CONTROL, "left")
-    axes[0].set(xlabel="passes through the corpus", ylabel="accuracy", ylim=(-0.06, 1.1))
+    pl.direct_label(axes[0], epochs[-1], 0.0, "shuffled, not moved", pl.CONTROL, "below")
+    axes[0].set(xlabel="passes through the corpus", ylabel="accuracy", ylim=(-0.15, 1.1))
     curves, names = axes[0].get_legend_handles_labels()
     axes[0].legend(curves[::-1], names[::-1], loc="upper left", labelspacing=0.25, handlelength=1.0, fontsize=8)
     half = words.plan.concepts

@@ -117,3 +117,15 @@ def tuned(pool: Pool, validation: Tasks, *, tangent: bool) -> Kernel:
     inner = products(pool, validation)
     scores = [accuracy(kernel, pool, validation, inner=inner) for kernel in track(grid, "kernel scales")]
     return grid[int(np.argmax(scores))]
+
+
+RATES = (0.1, 0.01, 0.001)
+
+
+def tuned_rate(kernel: Kernel, pool: Pool, lessons: Tasks, held_out: Pool, validation: Tasks) -> float:
+    """The meta-learning rate of the highest accuracy on validation tasks, after meta-training with each."""
+    scores = []
+    for rate in RATES:
+        points, weights = meta_train(kernel, pool, lessons, rate=rate)
+        scores.append(accuracy(kernel, held_out, validation, points=points, weights=weights))
+    return RATES[int(np.argmax(scores))]

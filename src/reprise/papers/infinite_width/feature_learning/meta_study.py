@@ -104,6 +104,12 @@ def study(
     count = batches * maml.TASK_BATCH
     tuning = few_shot.tasks(split.validation, test_tasks, seed=seed, stream=1)
     tuned = [kernel_maml.tuned(split.validation, tuning, tangent=tangent) for tangent in (False, True)]
+    some = Pool(split.plain.images[:kernel_classes])
+
+    def lessons(s: int, stream: int) -> few_shot.Tasks:
+        return few_shot.tasks(some, kernel_batches * maml.TASK_BATCH, seed=s, stream=stream)
+
+    rates = [kernel_maml.tuned_rate(kernel, some, lessons(seed, 5), split.validation, tuning) for kernel in tuned]
     for s in range(100 * seed, 100 * seed + seeds):
         test = few_shot.tasks(split.test, test_tasks, seed=s, stream=2)
         stream = few_shot.tasks(split.train, count, seed=s, stream=3)
@@ -120,9 +126,10 @@ def study(
         rows["accuracy"].append([curve(width) for width in every])
         rows["frozen"].append(curve(INFINITE, moves=0.0))
         rows["shuffled"].append(curve(INFINITE, few_shot.tasks(split.train, count, seed=s, stream=3, shuffled=True)))
-        some = Pool(split.plain.images[:kernel_classes])
-        lessons = few_shot.tasks(some, kernel_batches * maml.TASK_BATCH, seed=s, stream=4)
-        learnt = [kernel_maml.meta_train(kernel, some, lessons, rate=maml.WIDE.rate) for kernel in tuned]
+        learnt = [
+            kernel_maml.meta_train(kernel, some, lessons(s, 4), rate=rate)
+            for kernel, rate in zip(tuned, rates, strict=True)
+        ]
         rows["kernels"].append(
             [
                 kernel_maml.accuracy(kernel, split.test, test, points=points, weights=weights)
