@@ -413,19 +413,25 @@ class TestFewShot:
         assert abs(found.frozen[:, -1].mean() - found.frozen[:, 0].mean()) < 0.06
         assert found.accuracy[:, 0, -1].mean() < found.limit.mean()
 
-    def test_kernels_get_the_meta_learning_rate_that_serves_them_best(self) -> None:
+    def test_kernels_get_the_hyperparameters_that_serve_them_best(self) -> None:
         split = few_shot.synthetic(seed=2)
         some = few_shot.Pool(split.plain.images[:20])
-        lessons = few_shot.tasks(some, 40 * maml.TASK_BATCH, seed=0)
+        lessons = few_shot.tasks(some, 30 * maml.TASK_BATCH, seed=0)
         validation = few_shot.tasks(split.validation, 100, seed=1)
-        kernel = kernel_maml.Kernel(True, 20.0, 0.0)
-        scores = []
-        for rate in kernel_maml.RATES:
+        kernels = kernel_maml.candidates(split.validation, validation, tangent=True)
+        from_zero = [kernel_maml.accuracy(kernel, split.validation, validation) for kernel in kernels]
+        assert from_zero == sorted(from_zero, reverse=True)
+        assert len({kernel.scale for kernel in kernels}) == len(kernels) == len(kernel_maml.SCALES)
+
+        def after(kernel: kernel_maml.Kernel, rate: float) -> float:
             points, weights = kernel_maml.meta_train(kernel, some, lessons, rate=rate)
-            scores.append(kernel_maml.accuracy(kernel, split.validation, validation, points=points, weights=weights))
-        chosen = kernel_maml.tuned_rate(kernel, some, lessons, split.validation, validation)
-        assert len(set(scores)) > 1
-        assert scores[kernel_maml.RATES.index(chosen)] == max(scores)
+            return kernel_maml.accuracy(kernel, split.validation, validation, points=points, weights=weights)
+
+        few = [kernels[0], kernels[-1]]
+        scores = {(kernel, rate): after(kernel, rate) for kernel in few for rate in kernel_maml.RATES}
+        chosen = kernel_maml.tuned_for_training(few, some, lessons, split.validation, validation)
+        assert len(set(scores.values())) > 1
+        assert scores[chosen] == max(scores.values())
 
     def test_the_linear_kernel_is_the_frozen_network(self) -> None:
         """Adaptation with a frozen first layer is kernel descent with the linear kernel."""

@@ -4,6 +4,7 @@ A function is $f=\sum_iK(\cdot,x_i)c_i$ over the meta-training images. Adaptatio
 $K(\cdot,x)$; everything that can be learnt from other tasks has to sit in the one function from which all tasks start.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +95,7 @@ def meta_train(kernel: Kernel, pool: Pool, stream: Tasks, *, rate: float) -> tup
     gram = kernel(points, points).astype(np.float32)
     weights = np.zeros((len(points), WAYS))
     batches = len(stream.support) // TASK_BATCH
-    for k in track(range(batches), "kernel MAML"):
+    for k in range(batches):
         some = slice(k * TASK_BATCH, (k + 1) * TASK_BATCH)
         rows = np.concatenate([stream.support[some], stream.query[some]], axis=1)
         f = (gram[rows.ravel()] @ weights.astype(np.float32)).reshape(*rows.shape, WAYS)
@@ -110,22 +111,32 @@ SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 BIASES = (0.0, 0.3, 3.0, 30.0)
 
 
-def tuned(pool: Pool, validation: Tasks, *, tangent: bool) -> Kernel:
-    """The kernel of the highest accuracy on validation tasks, over a grid of scales and bias variances."""
+def candidates(pool: Pool, validation: Tasks, *, tangent: bool) -> list[Kernel]:
+    """For each scale the kernel with the best bias variance, by accuracy on validation tasks from zero; best first."""
     norm = float(np.mean(np.sum(pool.flat**2, axis=1)))
-    grid = [Kernel(tangent, scale * WAYS / norm, bias * norm) for scale in SCALES for bias in BIASES]
     inner = products(pool, validation)
-    scores = [accuracy(kernel, pool, validation, inner=inner) for kernel in track(grid, "kernel scales")]
-    return grid[int(np.argmax(scores))]
+    best = []
+    for scale in track(SCALES, "kernel scales"):
+        grid = [Kernel(tangent, scale * WAYS / norm, bias * norm) for bias in BIASES]
+        scores = [accuracy(kernel, pool, validation, inner=inner) for kernel in grid]
+        best.append((max(scores), grid[int(np.argmax(scores))]))
+    return [kernel for _, kernel in sorted(best, key=lambda pair: -pair[0])]
 
 
-RATES = (0.1, 0.01, 0.001)
+RATES = (0.1, 0.01)
 
 
-def tuned_rate(kernel: Kernel, pool: Pool, lessons: Tasks, held_out: Pool, validation: Tasks) -> float:
-    """The meta-learning rate of the highest accuracy on validation tasks, after meta-training with each."""
-    scores = []
-    for rate in RATES:
-        points, weights = meta_train(kernel, pool, lessons, rate=rate)
-        scores.append(accuracy(kernel, held_out, validation, points=points, weights=weights))
-    return RATES[int(np.argmax(scores))]
+def tuned_for_training(
+    kernels: Sequence[Kernel], pool: Pool, lessons: Tasks, held_out: Pool, validation: Tasks
+) -> tuple[Kernel, float]:
+    """The kernel and meta-learning rate of the highest accuracy on validation tasks after meta-training.
+
+    A kernel that is best from zero can be unstable from any other start, if its scale or bias is large.
+    """
+    found = []
+    for kernel in track(kernels, "meta-trained kernels"):
+        for rate in RATES:
+            points, weights = meta_train(kernel, pool, lessons, rate=rate)
+            score = accuracy(kernel, held_out, validation, points=points, weights=weights)
+            found.append((score, kernel, rate))
+    return max(found, key=lambda entry: entry[0])[1:]

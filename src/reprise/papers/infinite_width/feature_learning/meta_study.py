@@ -10,6 +10,7 @@ from reprise.estimate import Estimate
 from reprise.papers.infinite_width.feature_learning import few_shot, kernel_maml, maml
 from reprise.papers.infinite_width.feature_learning.few_shot import Pool, Split
 from reprise.papers.infinite_width.feature_learning.maml import INFINITE, Hyper
+from reprise.progress import track
 
 RECORDS = 5
 
@@ -24,7 +25,7 @@ class MetaStudy(NamedTuple):
         frozen: infinite width, first layer frozen in both loops: the linear kernel, (seeds, records).
         shuffled: infinite width, answers of the meta-training tasks permuted, (seeds, records).
         kernels: ReLU NNGP and NTK, meta-trained, (seeds, 2).
-        untrained: the same from the zero function, (seeds, 2).
+        untrained: the same from the zero function, each with the hyperparameters that are best there, (seeds, 2).
         pixels: nearest neighbour in pixel space, (seeds,).
     """
 
@@ -103,13 +104,14 @@ def study(
     rows: dict[str, list[object]] = {name: [] for name in MetaStudy._fields[2:]}
     count = batches * maml.TASK_BATCH
     tuning = few_shot.tasks(split.validation, test_tasks, seed=seed, stream=1)
-    tuned = [kernel_maml.tuned(split.validation, tuning, tangent=tangent) for tangent in (False, True)]
+    choices = [kernel_maml.candidates(split.validation, tuning, tangent=tangent) for tangent in (False, True)]
     some = Pool(split.plain.images[:kernel_classes])
 
-    def lessons(s: int, stream: int) -> few_shot.Tasks:
-        return few_shot.tasks(some, kernel_batches * maml.TASK_BATCH, seed=s, stream=stream)
+    def lessons(s: int, stream: int, batches: int) -> few_shot.Tasks:
+        return few_shot.tasks(some, batches * maml.TASK_BATCH, seed=s, stream=stream)
 
-    rates = [kernel_maml.tuned_rate(kernel, some, lessons(seed, 5), split.validation, tuning) for kernel in tuned]
+    short = lessons(seed, 5, max(1, kernel_batches // 4))
+    trained = [kernel_maml.tuned_for_training(best, some, short, split.validation, tuning) for best in choices]
     for s in range(100 * seed, 100 * seed + seeds):
         test = few_shot.tasks(split.test, test_tasks, seed=s, stream=2)
         stream = few_shot.tasks(split.train, count, seed=s, stream=3)
@@ -126,17 +128,12 @@ def study(
         rows["accuracy"].append([curve(width) for width in every])
         rows["frozen"].append(curve(INFINITE, moves=0.0))
         rows["shuffled"].append(curve(INFINITE, few_shot.tasks(split.train, count, seed=s, stream=3, shuffled=True)))
-        learnt = [
-            kernel_maml.meta_train(kernel, some, lessons(s, 4), rate=rate)
-            for kernel, rate in zip(tuned, rates, strict=True)
-        ]
-        rows["kernels"].append(
-            [
-                kernel_maml.accuracy(kernel, split.test, test, points=points, weights=weights)
-                for kernel, (points, weights) in zip(tuned, learnt, strict=True)
-            ]
-        )
-        rows["untrained"].append([kernel_maml.accuracy(kernel, split.test, test) for kernel in tuned])
+        scores = []
+        for kernel, rate in track(trained, "kernel MAML"):
+            points, weights = kernel_maml.meta_train(kernel, some, lessons(s, 4, kernel_batches), rate=rate)
+            scores.append(kernel_maml.accuracy(kernel, split.test, test, points=points, weights=weights))
+        rows["kernels"].append(scores)
+        rows["untrained"].append([kernel_maml.accuracy(best[0], split.test, test) for best in choices])
         rows["pixels"].append(few_shot.nearest_neighbour(split.test, test))
     seen = np.linspace(0, count, RECORDS + 1)
     return MetaStudy(every, seen, **{name: np.array(values, dtype=float) for name, values in rows.items()})
