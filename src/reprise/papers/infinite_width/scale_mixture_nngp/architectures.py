@@ -92,6 +92,26 @@ def conv(
     return jnp.mean(_relu_product(cross, v1[:, None], v2[None]), axis=(-2, -1))
 
 
+def mlp_variance(
+    x: Float[Array, "n d"], *, hidden: int, w_std: Scalar = 1.0, b_std: Scalar = 0.0
+) -> Float[Array, " n"]:
+    """Diagonal of the ReLU `mlp` without its off-diagonal: each activation halves a variance."""
+    variance = _product(x, None, w_std, b_std)
+    for _ in range(hidden - 1):
+        variance = jnp.square(w_std) * 0.5 * variance + jnp.square(b_std)
+    return 0.5 * variance
+
+
+def conv_variance(
+    x: Float[Array, "n h w"], *, hidden: int, w_std: Scalar = 1.0, b_std: Scalar = 0.0
+) -> Float[Array, " n"]:
+    """Diagonal of `conv`."""
+    variance = 2.0 * x**2
+    for _ in range(hidden):
+        variance = jnp.square(w_std) * _patch_mean(0.5 * variance) + jnp.square(b_std)
+    return 0.5 * jnp.mean(variance, axis=(-2, -1))
+
+
 def _product(p: Array, q: Array | None, w_std: Scalar, b_std: Scalar) -> Array:
     """First layer's covariances between two sets of points, or variances of one."""
     raw = jnp.sum(p * p, axis=1) if q is None else p @ q.T

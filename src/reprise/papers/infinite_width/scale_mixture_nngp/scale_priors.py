@@ -95,7 +95,7 @@ def log_normal(mean: float, spread: float) -> ScalePrior:
     )
 
 
-PRIORS = (inverse_gamma(2.0, 2.0), burr(1.0, 2.0), half_cauchy(1.0), log_normal(0.0, 1.0))
+PRIORS = (inverse_gamma(2.0, 2.0), burr(1.0, 1.0), half_cauchy(1.0), log_normal(0.0, 1.0))
 """The priors of this chapter; the paper's examples are the first two."""
 
 

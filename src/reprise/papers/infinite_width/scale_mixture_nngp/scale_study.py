@@ -164,8 +164,8 @@ def worst_pair(measured: Sequence[float] | np.ndarray, control: Sequence[float] 
 
 
 def _burr_density(s: Array) -> Array:
-    """Logarithm of the Burr XII density with c = 1, d = 2, up to a constant, as in `scale_priors.PRIORS`."""
-    return -3.0 * jnp.log1p(s)
+    """Logarithm of the Burr XII density with c = d = 1, up to a constant, as in `scale_priors.PRIORS`."""
+    return -2.0 * jnp.log1p(s)
 
 
 def _log_normal_density(s: Array) -> Array:

@@ -1,0 +1,226 @@
+"""Sparse classifiers on images, in and out of distribution: the evidence for claim C5."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int, PRNGKeyArray
+
+from reprise.papers.infinite_width.scale_mixture_nngp import variational
+from reprise.papers.infinite_width.scale_mixture_nngp.image_sets import Images, Kernel, Task, load_task
+from reprise.papers.infinite_width.scale_mixture_nngp.latent_sampler import run_chain
+from reprise.papers.infinite_width.scale_mixture_nngp.variational import FROZEN, SVGP, SVTP, Kind, Posterior
+from reprise.progress import track
+
+SHAPE = 2.0
+HUGE = 1.0e6
+CLASSES = 10
+TEMPERATURES = np.geomspace(0.25, 8.0, 21)
+
+
+class Settings(NamedTuple):
+    """Sizes of the experiment; everything is drawn anew for every seed."""
+
+    train: int
+    test: int
+    inducing: int
+    steps: int
+    scales: list[float]  # candidates for the prior's scale: v of the SVGP, b/a of the SVTP
+    severities: list[int]
+    kernel: str
+    hidden: int
+    size: int  # pixels
+    chain_points: int  # training points of the exact posterior
+    sweeps: int
+
+    @property
+    def valid(self) -> int:
+        """Images held out of training to choose scales and temperature: a tenth."""
+        return self.train // 10
+
+
+class Prepared(NamedTuple):
+    """Features of every part of a task by the same inducing images; `others` holds test and elsewhere end to end."""
+
+    task: Task
+    train: variational.Features
+    valid: variational.Features
+    others: variational.Features
+
+    def few(self, count: int) -> "Prepared":
+        """The same by the first inducing images alone."""
+        return Prepared(self.task, *(variational.few_inducing(part, count) for part in self[1:]))
+
+
+def study_classification(names: list[str], seeds: int, settings: Settings, *, key: PRNGKeyArray) -> pd.DataFrame:
+    """One row for each set, seed, method and kind of image."""
+    rows: list[dict[str, object]] = []
+    jobs = [(name, seed) for name in names for seed in range(seeds)]
+    for name, seed in track(jobs, "classifiers"):
+        own = jax.random.fold_in(jax.random.fold_in(key, seed), names.index(name))
+        offset = int(jax.random.randint(jax.random.fold_in(key, seed), (), 0, 1_000_000))
+        task = load_task(
+            name, offset, train=settings.train, valid=settings.valid, test=settings.test,
+            severities=settings.severities, size=settings.size,
+        )  # fmt: skip
+        kernel = Kernel(settings.kernel, settings.hidden, float(task.train.x.mean()), float(task.train.x.std()))
+        base = {"set": name, "seed": seed}
+        rows += [base | row for row in sparse_rows(task, kernel, settings, key=own)]
+        if settings.chain_points:
+            rows += [base | row for row in sampled_rows(task, kernel, settings, key=own)]
+    return pd.DataFrame(rows)
+
+
+def sparse_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKeyArray) -> list[dict[str, object]]:
+    """SVGP, SVTP and their controls; each chooses its prior scale by the NLL of the held-out images."""
+    at = prepare(task, kernel, settings.inducing)
+    few = at.few(max(4, settings.inducing // 10))
+
+    def fit(one: tuple[Prepared, Kind, float, float]) -> Posterior:
+        here, kind, shape, scale = one
+        return variational.train(
+            here.train, task.train.labels, scale, kind, shape=shape, classes=CLASSES, steps=settings.steps, key=key
+        )
+
+    def choose(found: list[Posterior], kind: Kind) -> int:
+        losses = [
+            nll(_log_p(key, q, at.valid, scale, kind), task.valid.labels)
+            for q, scale in zip(found, settings.scales, strict=True)
+        ]
+        return int(np.argmin(losses))
+
+    grid = [(at, kind, SHAPE, scale) for kind in (SVGP, SVTP) for scale in settings.scales]
+    workers = max(1, os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+    with ThreadPoolExecutor(workers) as pool:
+        fitted = list(pool.map(fit, grid))
+        count = len(settings.scales)
+        gauss, student = choose(fitted[:count], SVGP), choose(fitted[count:], SVTP)
+        v, u = settings.scales[gauss], settings.scales[student]
+        rest = list(pool.map(fit, [(at, FROZEN, HUGE, v), (at, FROZEN, SHAPE, v), (few, SVTP, SHAPE, u)]))
+    best = fitted[gauss]
+    losses = [nll(_log_p(key, best, at.valid, v, SVGP, t), task.valid.labels) for t in TEMPERATURES]
+    temperature = float(TEMPERATURES[int(np.argmin(losses))])
+    rows = scores("SVGP", best, at, v, SVGP, key)
+    rows += scores("SVGP, temperature", best, at, v, SVGP, key, temperature)
+    rows += scores("SVTP", fitted[count + student], at, u, SVTP, key)
+    rows += scores("frozen, a = 1e6", rest[0], at, v, FROZEN, key)
+    rows += scores("frozen, a = 2", rest[1], at, v, FROZEN, key)
+    return rows + scores("few inducing", rest[2], few, u, SVTP, key)
+
+
+def prepare(task: Task, kernel: Kernel, inducing: int) -> Prepared:
+    """Features by the first training images as inducing images (the parts are drawn at random)."""
+    z = task.train.x[:inducing]
+    k_zz = kernel.between(z, z)
+    parts = [task.train.x, task.valid.x, task.test.x, *(part.x for part in task.elsewhere.values())]
+    points = np.concatenate(parts)
+    found = variational.features(0.5 * (k_zz + k_zz.T), kernel.between(points, z), kernel.diagonal(points))
+    first, second = len(parts[0]), len(parts[0]) + len(parts[1])
+    return Prepared(
+        task,
+        *(variational.Features(found.a[rows], found.rest[rows])
+          for rows in (slice(first), slice(first, second), slice(second, None))),
+    )  # fmt: skip
+
+
+def scores(
+    name: str, q: Posterior, at: Prepared, scale: float, kind: Kind, key: PRNGKeyArray, temperature: float = 1.0
+) -> list[dict[str, object]]:
+    """One row for each kind of image."""
+    log_p = _log_p(key, q, at.others, scale, kind, temperature)
+    parts = {"test": at.task.test, **at.task.elsewhere}
+    ends = np.cumsum([len(part.x) for part in parts.values()])[:-1]
+    common = {"method": name, "prior_scale": scale, "scale": _mean_scale(q, kind, scale), "dof": _dof(q, kind)}
+    common["temperature"] = temperature
+    return [
+        {"images": images, **measure(piece, part), **common}
+        for (images, part), piece in zip(parts.items(), np.split(log_p, ends), strict=True)
+    ]
+
+
+def sampled_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKeyArray) -> list[dict[str, object]]:
+    """The exact posteriors of both processes on fewer points, by Markov chains; prior scales chosen in the same way."""
+    n, limit = settings.chain_points, 500
+    x, labels = task.train.x[:n], jnp.asarray(task.train.labels[:n])
+    k = kernel.between(x, x)
+    root = np.linalg.cholesky(0.5 * (k + k.T) + 1e-6 * np.trace(k) / n * np.eye(n))
+    parts = {"valid": task.valid, "test": task.test, **task.elsewhere}
+    rng = np.random.default_rng(n)
+    kept = {name: rng.permutation(len(part.x))[:limit] for name, part in parts.items()}
+    points = np.concatenate([parts[name].x[rows] for name, rows in kept.items()])
+    gain = np.linalg.solve(root, kernel.between(points, x).T).T
+    rest = np.maximum(kernel.diagonal(points) - np.sum(gain**2, axis=1), 1e-9)
+    ends = np.cumsum([len(rows) for rows in kept.values()])
+    rows: list[dict[str, object]] = []
+    valid = np.asarray(task.valid.labels)[kept["valid"]]
+    arrays = (jnp.asarray(root), jnp.asarray(gain), jnp.asarray(rest), labels)
+    for method, student in (("NNGP, sampled", False), ("t, sampled", True)):
+        found = []
+        for index, scale in enumerate(settings.scales):
+            own = jax.random.fold_in(key, index)
+            chain = run_chain(own, *arrays, SHAPE, SHAPE * scale, student, sweeps=settings.sweeps)
+            pieces = dict(zip(kept, np.split(np.asarray(chain.log_p), ends[:-1]), strict=True))
+            found.append((nll(pieces["valid"], valid), scale, chain, pieces))
+        _, scale, chain, pieces = min(found, key=lambda f: f[0])
+        extra = {"prior_scale": scale, "scale": float(np.mean(np.asarray(chain.scales)))}
+        for images in list(kept)[1:]:
+            part = _part(task, images)
+            own_labels = None if part.labels is None else part.labels[kept[images]]
+            rows.append({"method": method, "images": images, **measure(pieces[images], Images(part.x, own_labels)), **extra})
+    return rows
+
+
+def measure(log_p: Float[np.ndarray, "n c"], part: Images) -> dict[str, float]:
+    """NLL, accuracy, calibration error and entropy.
+
+    Where the images have no label of these classes, the NLL is that of a label drawn uniformly, at best log c.
+    """
+    entropy = float(-np.mean(np.sum(np.exp(log_p) * log_p, axis=1)))
+    if part.labels is None:
+        return {"nll": float(-np.mean(log_p)), "accuracy": np.nan, "ece": np.nan, "entropy": entropy}
+    accuracy = float(np.mean(np.argmax(log_p, axis=1) == part.labels))
+    return {"nll": nll(log_p, part.labels), "accuracy": accuracy, "ece": ece(log_p, part.labels), "entropy": entropy}
+
+
+def nll(log_p: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"] | None) -> float:
+    """Mean negative log probability of the labels."""
+    if labels is None:
+        raise ValueError("labels are needed")
+    return float(-np.mean(log_p[np.arange(len(labels)), labels]))
+
+
+def ece(log_p: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"], bins: int = 15) -> float:
+    """Expected calibration error: |accuracy - confidence| in bins of equal width, weighted by their shares.
+
+    >>> round(ece(np.log([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])), 6)  # half are right, 80 % are claimed
+    0.3
+    """
+    confidence = np.exp(log_p.max(axis=1))
+    right = np.argmax(log_p, axis=1) == labels
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(which, right.astype(float) - confidence, minlength=bins)
+    return float(np.sum(np.abs(gaps)) / len(labels))
+
+
+def _log_p(
+    key: PRNGKeyArray, q: Posterior, at: variational.Features, scale: float, kind: Kind, temperature: float = 1.0
+) -> np.ndarray:
+    numbers = jnp.float32(scale), jnp.asarray(kind.student), jnp.float32(temperature)
+    return np.asarray(variational.log_probabilities(key, q, at, *numbers), np.float64)
+
+
+def _part(task: Task, images: str) -> Images:
+    return task.test if images == "test" else task.elsewhere[images]
+
+
+def _mean_scale(q: Posterior, kind: Kind, scale: float) -> float:
+    """b-hat / a-hat of an SVTP, v of an SVGP: the squared spread of the process against unit prior."""
+    return float(jnp.exp(q.log_ab[1] - q.log_ab[0])) if kind.student else scale
+
+
+def _dof(q: Posterior, kind: Kind) -> float:
+    return float(2 * jnp.exp(q.log_ab[0])) if kind.student else np.inf
