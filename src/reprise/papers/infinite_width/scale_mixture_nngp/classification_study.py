@@ -18,7 +18,7 @@ from reprise.progress import track
 
 SHAPE = 2.0
 HUGE = 1.0e6
-CLASSES = 10
+CLASSES, HIDDEN, SWEEPS = 10, 3, 600
 TEMPERATURES = np.geomspace(0.25, 8.0, 21)
 
 
@@ -30,12 +30,9 @@ class Settings(NamedTuple):
     inducing: int
     steps: int
     scales: list[float]  # candidates for the prior's scale: v of the SVGP, b/a of the SVTP
-    severities: list[int]
     kernel: str
-    hidden: int
     size: int  # pixels
     chain_points: int  # training points of the exact posterior
-    sweeps: int
 
     @property
     def valid(self) -> int:
@@ -65,9 +62,9 @@ def study_classification(names: list[str], seeds: int, settings: Settings, *, ke
         offset = int(jax.random.randint(jax.random.fold_in(key, seed), (), 0, 1_000_000))
         task = load_task(
             name, offset, train=settings.train, valid=settings.valid, test=settings.test,
-            severities=settings.severities, size=settings.size,
+            size=settings.size,
         )  # fmt: skip
-        kernel = Kernel(settings.kernel, settings.hidden, float(task.train.x.mean()), float(task.train.x.std()))
+        kernel = Kernel(settings.kernel, HIDDEN, float(task.train.x.mean()), float(task.train.x.std()))
         base = {"set": name, "seed": seed}
         rows += [base | row for row in sparse_rows(task, kernel, settings, key=own)]
         if settings.chain_points:
@@ -114,11 +111,10 @@ def sparse_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKeyA
 
 def prepare(task: Task, kernel: Kernel, inducing: int) -> Prepared:
     """Features by the first training images as inducing images (the parts are drawn at random)."""
-    z = task.train.x[:inducing]
-    k_zz = kernel.between(z, z)
     parts = [task.train.x, task.valid.x, task.test.x, *(part.x for part in task.elsewhere.values())]
     points = np.concatenate(parts)
-    found = variational.features(0.5 * (k_zz + k_zz.T), kernel.between(points, z), kernel.diagonal(points))
+    k_xz = kernel.between(points, points[:inducing])
+    found = variational.features(0.5 * (k_xz[:inducing] + k_xz[:inducing].T), k_xz, kernel.diagonal(points))
     first, second = len(parts[0]), len(parts[0]) + len(parts[1])
     return Prepared(
         task,
@@ -162,7 +158,7 @@ def sampled_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKey
         found = []
         for index, scale in enumerate(settings.scales):
             own = jax.random.fold_in(key, index)
-            chain = run_chain(own, *arrays, SHAPE, SHAPE * scale, student, sweeps=settings.sweeps)
+            chain = run_chain(own, *arrays, SHAPE * scale, student, a=int(SHAPE), sweeps=SWEEPS)
             pieces = dict(zip(kept, np.split(np.asarray(chain.log_p), ends[:-1]), strict=True))
             found.append((nll(pieces["valid"], valid), scale, chain, pieces))
         _, scale, chain, pieces = min(found, key=lambda f: f[0])
@@ -170,7 +166,9 @@ def sampled_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKey
         for images in list(kept)[1:]:
             part = _part(task, images)
             own_labels = None if part.labels is None else part.labels[kept[images]]
-            rows.append({"method": method, "images": images, **measure(pieces[images], Images(part.x, own_labels)), **extra})
+            rows.append(
+                {"method": method, "images": images, **measure(pieces[images], Images(part.x, own_labels)), **extra}
+            )
     return rows
 
 

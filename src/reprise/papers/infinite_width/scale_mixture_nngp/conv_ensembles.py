@@ -14,6 +14,7 @@ from reprise.papers.infinite_width.scale_mixture_nngp.classification_study impor
 from reprise.papers.infinite_width.scale_mixture_nngp.evidence import Pair
 from reprise.papers.infinite_width.scale_mixture_nngp.finite import patches_of
 from reprise.papers.infinite_width.scale_mixture_nngp.image_sets import load_task
+from reprise.papers.infinite_width.scale_mixture_nngp.scale_priors import inverse_gamma
 from reprise.progress import track
 from reprise.statistics import mean
 
@@ -81,9 +82,8 @@ def study_ensembles(
     channels: int,
     train: int,
     test: int,
-    steps: int,
     size: int,
-    severities: list[int],
+    steps: int = 200,
     key: PRNGKeyArray,
 ) -> pd.DataFrame:
     """One row for each set, seed, kind of image and ensemble: `fixed`, `scaled` (IG(2, 2)) and one `single` member."""
@@ -92,11 +92,11 @@ def study_ensembles(
     for name, seed in track([(name, seed) for name in names for seed in range(seeds)], "ensembles"):
         own = jax.random.fold_in(jax.random.fold_in(key, seed), names.index(name))
         offset = int(jax.random.randint(own, (), 0, 1_000_000))
-        task = load_task(name, offset, train=train, valid=0, test=test, severities=severities, size=size)
+        task = load_task(name, offset, train=train, valid=0, test=test, size=size)
         centre, unit = float(task.train.x.mean()), float(task.train.x.std())
         x, labels = _standard(task.train.x, centre, unit), jnp.asarray(task.train.labels)
-        scale_key, *keys = jax.random.split(own, members + 1)
-        drawn = 2.0 / jax.random.gamma(scale_key, 2.0, (members,), jnp.float32)
+        keys = jax.random.split(own, members)
+        drawn = jnp.asarray(inverse_gamma(2.0, 2.0).sample(np.random.default_rng(offset), members), jnp.float32)
         parts = {"test": task.test, **task.elsewhere}
         for method, scales in (("fixed", jnp.ones(members, jnp.float32)), ("scaled", drawn)):
             nets = [
@@ -122,6 +122,16 @@ def gain(table: pd.DataFrame) -> Pair:
         name: mean((wide[method] - wide["fixed"]).groupby("seed").mean().to_numpy())
         for name, method in (("measured", "scaled"), ("control", "single"))
     }
+
+
+def report(table: pd.DataFrame) -> str:
+    """Markdown: NLL by set, kind of images and ensemble."""
+    means = table.pivot_table(index=["set", "images"], columns="method", values="nll")
+    rows = ["| set | images | single | one scale | scale prior |", "|---|---|---|---|---|"]
+    for name, images in dict.fromkeys(zip(table["set"], table["images"], strict=True)):
+        row = means.loc[name, images]
+        rows.append(f"| {name} | {images} | {row['single']:.3f} | {row['fixed']:.3f} | {row['scaled']:.3f} |")
+    return "NLL of a single network and of ensembles:\n\n" + "\n".join(rows)
 
 
 def _standard(x: Float[np.ndarray, "n h w"], centre: float, unit: float) -> Float[Array, "n h w"]:

@@ -23,7 +23,9 @@ def smallest_p(laws: Sequence[Law]) -> Estimate:
     """
     p_values = [float(stats.ks_1samp(x, cdf).pvalue) for x, cdf in laws]
     value = min(1.0, len(p_values) * min(p_values))
-    return Estimate.exact(value, n=len(laws[0][0]), method=f"smallest of {len(p_values)} Kolmogorov-Smirnov p, Bonferroni")
+    return Estimate.exact(
+        value, n=len(laws[0][0]), method=f"smallest of {len(p_values)} Kolmogorov-Smirnov p, Bonferroni"
+    )
 
 
 def largest_distance(laws: Sequence[Law], level: float = 0.95) -> Estimate:
@@ -31,7 +33,12 @@ def largest_distance(laws: Sequence[Law], level: float = 0.95) -> Estimate:
     found = [ks_distance(x, cdf, level=1 - (1 - level) / len(laws)) for x, cdf in laws]
     worst = max(found, key=lambda e: float(np.max(e.value)))
     return Estimate(
-        worst.value, worst.low, worst.high, n=worst.n, level=level, method=f"largest of {len(found)} Kolmogorov distances"
+        worst.value,
+        worst.low,
+        worst.high,
+        n=worst.n,
+        level=level,
+        method=f"largest of {len(found)} Kolmogorov distances",
     )
 
 
@@ -56,6 +63,14 @@ def tail_ratio(samples: ArrayLike, index: float, share: float) -> Estimate:
     return Estimate(
         ratio, ratio * (1 - 1.96 * error), ratio * (1 + 1.96 * error), n=np.size(samples), method="Hill, asymptotic"
     )
+
+
+def law_hill(dof: float, share: float) -> float:
+    """Hill's estimate for a t law itself at the same share of the largest values, by quadrature."""
+    u = float(stats.t(dof).isf(share / 2))
+    x = u * np.exp(np.linspace(0.0, 40.0 / dof, 20001))
+    tail = 2 * stats.t(dof).sf(x) / share
+    return float(1 / np.trapezoid(tail, np.log(x)))
 
 
 def farthest(estimates: Sequence[Estimate], target: float) -> Estimate:

@@ -14,6 +14,7 @@ from reprise.papers.infinite_width.scale_mixture_nngp import architectures
 
 FOREIGN = {"mnist": ("fashion-mnist", "kmnist"), "fashion-mnist": ("mnist", "kmnist"), "digits": ()}
 CORRUPTIONS = ("rotation", "noise")
+SEVERITIES = (1, 3, 5)
 _DEGREES = (15.0, 30.0, 45.0, 60.0, 75.0)
 _NOISE = (0.1, 0.2, 0.3, 0.4, 0.5)
 
@@ -35,7 +36,7 @@ class Task(NamedTuple):
     elsewhere: dict[str, Images]
 
 
-def load_task(name: str, seed: int, *, train: int, valid: int, test: int, severities: list[int], size: int) -> Task:
+def load_task(name: str, seed: int, *, train: int, valid: int, test: int, size: int) -> Task:
     """Draw the parts with this seed; a corruption at all severities makes one set of images, with the true labels.
 
     KMNIST is used through its test part alone. Foreign images keep no label: their classes are others.
@@ -51,15 +52,17 @@ def load_task(name: str, seed: int, *, train: int, valid: int, test: int, severi
         found = datasets.load(other, part="test", n_train=test, flatten=False, size=size, seed=seed)
         elsewhere[other] = Images(found.x.astype(float), None)
     for kind in CORRUPTIONS:
-        copies = [corrupt(x_test, kind, level, rng) for level in severities]
-        elsewhere[kind] = Images(np.concatenate(copies), np.tile(y_test, len(severities)))
+        copies = [corrupt(x_test, kind, level, rng) for level in SEVERITIES]
+        elsewhere[kind] = Images(np.concatenate(copies), np.tile(y_test, len(SEVERITIES)))
     x = data.x.astype(float)
     return Task(
         name, Images(x[:train], data.y[:train]), Images(x[train:], data.y[train:]), Images(x_test, y_test), elsewhere
     )
 
 
-def corrupt(x: Float[np.ndarray, "n h w"], kind: str, level: int, rng: np.random.Generator) -> Float[np.ndarray, "n h w"]:
+def corrupt(
+    x: Float[np.ndarray, "n h w"], kind: str, level: int, rng: np.random.Generator
+) -> Float[np.ndarray, "n h w"]:
     """Copies turned by 15 to 75 degrees, to either side, or with added Gaussian noise of 0.1 to 0.5; level 1 to 5.
 
     >>> corrupt(np.zeros((2, 4, 4)), "rotation", 5, np.random.default_rng(0)).max()

@@ -16,6 +16,7 @@ from reprise.papers.infinite_width.scale_mixture_nngp.evidence import (
     Pair,
     farthest,
     hill,
+    law_hill,
     largest_distance,
     share_difference,
     smallest_p,
@@ -28,6 +29,7 @@ from reprise.statistics import ks_distance
 NETWORK = {"w_std": 2.0**0.5, "b_std": 0.3}
 KERNELS = {"mlp": architectures.mlp, "residual": architectures.residual, "conv": architectures.conv}
 
+CHANNELS = 16
 
 
 class InitialStudy(NamedTuple):
@@ -69,7 +71,7 @@ def study_initial(widths: list[int], shapes: list[float], nets: int, *, hidden: 
 
 
 def study_architectures(
-    names: Sequence[str], nets: int, *, width: int, channels: int, hidden: int, key: PRNGKeyArray
+    names: Sequence[str], nets: int, *, width: int, hidden: int, key: PRNGKeyArray
 ) -> list[Architecture]:
     """Residual networks at points of the plane, convolutional ones at images of 4 x 4 pixels."""
     found = []
@@ -78,11 +80,16 @@ def study_architectures(
         x = _points(point_key)
         if name == "conv":
             x = np.asarray(jax.random.normal(point_key, (3, 4, 4)))
-        size = channels if name == "conv" else width
+        size = CHANNELS if name == "conv" else width
         drawn = draw_outputs(name, x, nets, width=size, hidden=hidden, key=net_key, **NETWORK)
         kernel = np.asarray(KERNELS[name](jnp.asarray(x), jnp.asarray(x), hidden=hidden, **NETWORK))
         found.append(Architecture(name, kernel, drawn, inverse_gamma(2.0, 2.0).sample(_generator(scale_key), nets)))
     return found
+
+
+def unit_outputs(study: InitialStudy) -> Float[np.ndarray, " nets"]:
+    """First output at the first point of the widest networks, before any scale, over its predicted spread."""
+    return study.drawn[-1].unit[:, 0, 0] / float(study.kernel[0, 0]) ** 0.5
 
 
 def marginal_laws(study: InitialStudy, width: int = -1) -> list[Law]:
@@ -172,9 +179,8 @@ def report(study: InitialStudy, share: float = 0.05) -> str:
     """Markdown: for each a, the tail index by Hill's estimate, and what it would be for the t law at the same share."""
     rows = ["| a | 2a | Hill, networks | Hill, t law at the same share |", "|---|---|---|---|"]
     for a in study.shapes:
-        u = stats.t(2 * a).isf(share / 2)
-        mean_log, _ = integrate.quad(lambda x, a=a, u=u: 2 * stats.t(2 * a).sf(x) / (share * x), u, np.inf, limit=400)
-        rows.append(f"| {a:g} | {2 * a:g} | {hill(study.scaled(a)[:, 0, 0], share)[0]:.2f} | {1 / mean_log:.2f} |")
+        found = hill(study.scaled(a)[:, 0, 0], share)[0]
+        rows.append(f"| {a:g} | {2 * a:g} | {found:.2f} | {law_hill(2 * a, share):.2f} |")
     return "\n".join(rows)
 
 

@@ -38,24 +38,24 @@ def log_likelihood(f: Float[Array, "n c"], labels: Int[Array, " n"]) -> Float[Ar
     return jnp.sum(jax.nn.log_softmax(f)[jnp.arange(len(labels)), labels])
 
 
-@partial(jax.jit, static_argnames=("classes", "sweeps", "thin"))
+@partial(jax.jit, static_argnames=("a", "classes", "sweeps", "thin"))
 def run_chain(
     key: PRNGKeyArray,
     root: Float[Array, "n n"],
     gain: Float[Array, "t n"],
     rest: Float[Array, " t"],
     labels: Int[Array, " n"],
-    a: float,
     b: float,
     student: bool = True,
     *,
+    a: int = 2,
     classes: int = 10,
     sweeps: int = 900,
     thin: int = 10,
 ) -> Chain:
     """One chain; `root` is the Cholesky factor of K, `gain` is $K_{tX}L^{-T}$ and `rest` the conditional variance.
 
-    Without `student` the scale stays at b / a.
+    Without `student` the scale stays at b / a; `a` is a whole number.
     """
     n = len(labels)
 
@@ -82,7 +82,8 @@ def run_chain(
     def scale_moves(move_key: PRNGKeyArray, state: State) -> State:
         gamma_key, step_key, accept_key = jax.random.split(move_key, 3)
         half = 0.5 * jnp.exp(state.log_s) * jnp.sum(state.z**2)
-        log_s = jnp.log(b + half) - jnp.log(jax.random.gamma(gamma_key, a + 0.5 * classes * n))
+        gamma = 0.5 * jnp.sum(jax.random.normal(gamma_key, (2 * a + classes * n,)) ** 2)  # Gamma(a + Cn/2)
+        log_s = jnp.log(b + half) - jnp.log(gamma)
         z = state.z * jnp.exp(0.5 * (state.log_s - log_s))  # f stays
         white = root @ z
 

@@ -128,7 +128,13 @@ def predict(
 
 
 def evidence_by_shape(
-    found: Fit, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"], shapes: list[float], *, hidden: int, activation: str
+    found: Fit,
+    x: Float[np.ndarray, "n d"],
+    y: Float[np.ndarray, " n"],
+    shapes: list[float],
+    *,
+    hidden: int,
+    activation: str,
 ) -> Float[np.ndarray, " k"]:
     r"""Log evidence for several $a$ at fixed kernel and noise, each with its own best $v$: a one-dimensional search."""
     factor, _ = _factor(jnp.asarray(found.theta), jnp.asarray(x), hidden, activation)
@@ -137,7 +143,9 @@ def evidence_by_shape(
     grid = np.log(square / len(y)) + np.linspace(-4, 4, 401)
     v = jnp.exp(jnp.asarray(grid))
     values = [
-        laws.gaussian_log_density(square, log_det, len(y), v) if np.isinf(a) else laws.log_density(square, log_det, len(y), 2 * a, v)
+        laws.gaussian_log_density(square, log_det, len(y), v)
+        if np.isinf(a)
+        else laws.log_density(square, log_det, len(y), 2 * a, v)
         for a in shapes
     ]
     return np.asarray([float(jnp.max(found)) for found in values])

@@ -27,9 +27,9 @@ class Settings(NamedTuple):
     """What all fits share."""
 
     points: int  # training points, drawn from the training part
-    hidden: int
-    activation: str
     steps: int
+    hidden: int = 4
+    activation: str = "erf"
 
 
 class Task(NamedTuple):
@@ -115,7 +115,9 @@ def compare(task: Task, settings: Settings) -> list[dict[str, object]]:
     ]
 
 
-def differences(table: pd.DataFrame, method: str = "t", baseline: str = "nngp", column: str = "nll") -> dict[tuple[str, str], Estimate]:
+def differences(
+    table: pd.DataFrame, method: str = "t", baseline: str = "nngp", column: str = "nll"
+) -> dict[tuple[str, str], Estimate]:
     """Mean paired difference for each set and condition, Student interval over splits."""
     wide = table.pivot_table(index=["set", "condition", "split"], columns="method", values=column)
     gap = wide[method] - wide[baseline]
@@ -153,7 +155,9 @@ def error_ratio(table: pd.DataFrame) -> Pair:
 
     def worst(method: str) -> Estimate:
         ratios = np.abs(means[method] / means["nngp"] - 1).to_numpy()
-        return Estimate.exact(float(ratios.max() if method == "t" else ratios.min()), n=len(ratios), method="of split means")
+        return Estimate.exact(
+            float(ratios.max() if method == "t" else ratios.min()), n=len(ratios), method="of split means"
+        )
 
     return {"measured": worst("t"), "control": worst("constant")}
 

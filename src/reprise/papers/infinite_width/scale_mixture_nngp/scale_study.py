@@ -69,7 +69,7 @@ def closed_form_error(toy: Toy, noise: float, scales: Sequence[float] = (0.5, 1.
     return worst_pair(errors, others)
 
 
-def study_sampling(found: Scalar, sizes: list[int], repeats: int, *, seed: int) -> SamplingStudy:
+def study_sampling(found: Scalar, sizes: list[int], *, seed: int, repeats: int = 30) -> SamplingStudy:
     """For every prior, the predictive density by importance sampling from a conjugate proposal; and a narrow one."""
     proposal = scale_priors.conjugate_proposal(found.q, found.n, a=0.25, b=0.0)
     narrow = scale_priors.log_normal(float(np.log(found.q / found.n)), 0.1)
@@ -119,7 +119,14 @@ class ChainDraws(NamedTuple):
 
 
 def sample_weights(
-    prior: ScalePrior, *, points: int, width: int, chains: int, draws: int, noise: float, key: PRNGKeyArray
+    prior: ScalePrior,
+    *,
+    key: PRNGKeyArray,
+    points: int = 5,
+    width: int = 16,
+    chains: int = 64,
+    draws: int = 600,
+    noise: float = 0.1,
 ) -> ChainDraws:
     r"""Hamiltonian Monte Carlo over $(\tilde w,\log s)$ of $f=\sqrt s\,\Phi\tilde w$, with noise variance $s\epsilon$.
 
@@ -132,7 +139,7 @@ def sample_weights(
     start = 0.3 * jax.random.normal(start_key, (chains, width + 1))
     log_prior = _JAX_DENSITIES[prior.name]
     positions, acceptance = _run_chains(run_key, start, phi, y, noise, log_prior, draws)
-    kept = np.asarray(positions)[draws // 4 :: 5].reshape(-1, width + 1)
+    kept = np.asarray(positions)[draws // 4 :: 10].reshape(-1, width + 1)
     inner = np.asarray(phi[:-1] @ phi[:-1].T) + noise * np.eye(points)
     cross = np.asarray(phi[:-1] @ phi[-1])
     gain = np.linalg.solve(inner, cross)
@@ -151,7 +158,9 @@ def chain_distance(chain: ChainDraws) -> Pair:
     }
 
 
-def worst_pair(measured: Sequence[float] | np.ndarray, control: Sequence[float] | np.ndarray, *, largest: bool = True) -> Pair:
+def worst_pair(
+    measured: Sequence[float] | np.ndarray, control: Sequence[float] | np.ndarray, *, largest: bool = True
+) -> Pair:
     """Worst values of both with their whole ranges as intervals."""
     from reprise.estimate import Estimate
 

@@ -31,7 +31,7 @@ class SyntheticStudy(NamedTuple):
     fixed: dict[str, Float[np.ndarray, "functions sizes"]]
 
 
-def study_synthetic(sizes: list[int], functions: int, *, seed: int) -> SyntheticStudy:
+def study_synthetic(sizes: list[int], *, seed: int, functions: int = 2000) -> SyntheticStudy:
     """Draw functions at random points and predict them by a t process and by Gaussian processes of two scales.
 
     Predictors: `t` knows the scale's law, `marginal` is the Gaussian process with the mean of that law (with the true

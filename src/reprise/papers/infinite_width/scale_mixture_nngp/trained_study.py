@@ -50,7 +50,12 @@ def study_trained(
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     last_key, key = jax.random.split(key)
     last = train_last_layer(
-        *data, inverse_gamma(LAST, LAST).sample(rng, last_nets), width=max(widths), steps=last_steps, key=last_key, **net
+        *data,
+        inverse_gamma(LAST, LAST).sample(rng, last_nets),
+        width=max(widths),
+        steps=last_steps,
+        key=last_key,
+        **net,
     )
     rate = 1.0 / float(np.linalg.eigvalsh(theta[2])[-1])
     every = {}
@@ -147,9 +152,14 @@ def all_layers(study: TrainedStudy) -> dict[str, Pair]:
 
 def report(study: TrainedStudy) -> str:
     """Markdown: width by width, p-value and scale of fully trained networks, and what training left."""
-    rows = ["| width | KS p, joint radius | scale over predicted | largest training error, median |", "|---|---|---|---|"]
+    rows = [
+        "| width | KS p, joint radius | scale over predicted | largest training error, median |",
+        "|---|---|---|---|",
+    ]
     for width, found in study.every.items():
         p = smallest_p([radius(found.outputs, study.every_law)]).value
         ratio = scale_ratio(found.outputs, study.every_law)
-        rows.append(f"| {width} | {p:.3g} | {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] | {np.median(found.residual):.2g} |")
+        rows.append(
+            f"| {width} | {p:.3g} | {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] | {np.median(found.residual):.2g} |"
+        )
     return "\n".join(rows)
