@@ -21,6 +21,7 @@ from reprise.kernels import closed_form
 Scalar = float | Float[Array, ""]
 
 
+@partial(jax.jit, static_argnames=("hidden", "activation"))
 def mlp(
     x1: Float[Array, "n d"],
     x2: Float[Array, "m d"],
@@ -43,6 +44,7 @@ def mlp(
     return _expected(cross, v1, v2, activation)[0]
 
 
+@partial(jax.jit, static_argnames=("hidden", "activation"))
 def mlp_both(
     x: Float[Array, "n d"], *, hidden: int, activation: str, w_std: float, b_std: float
 ) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
@@ -56,6 +58,7 @@ def mlp_both(
     return last.nngp, last.nngp + before.ntk * last.ntk
 
 
+@partial(jax.jit, static_argnames=("hidden", "activation"))
 def residual(
     x1: Float[Array, "n d"],
     x2: Float[Array, "m d"],
@@ -92,6 +95,7 @@ def conv(
     return jnp.mean(_relu_product(cross, v1[:, None], v2[None]), axis=(-2, -1))
 
 
+@partial(jax.jit, static_argnames=("hidden",))
 def mlp_variance(
     x: Float[Array, "n d"], *, hidden: int, w_std: Scalar = 1.0, b_std: Scalar = 0.0
 ) -> Float[Array, " n"]:
@@ -102,6 +106,7 @@ def mlp_variance(
     return 0.5 * variance
 
 
+@partial(jax.jit, static_argnames=("hidden",))
 def conv_variance(
     x: Float[Array, "n h w"], *, hidden: int, w_std: Scalar = 1.0, b_std: Scalar = 0.0
 ) -> Float[Array, " n"]:

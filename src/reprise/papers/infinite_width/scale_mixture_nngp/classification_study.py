@@ -8,18 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int
 
 from reprise.papers.infinite_width.scale_mixture_nngp import variational
 from reprise.papers.infinite_width.scale_mixture_nngp.image_sets import Images, Kernel, Task, load_task
-from reprise.papers.infinite_width.scale_mixture_nngp.latent_sampler import run_chain
+from reprise.papers.infinite_width.scale_mixture_nngp.latent_sampler import draw_randomness, run_chain
 from reprise.papers.infinite_width.scale_mixture_nngp.variational import FROZEN, SVGP, SVTP, Kind, Posterior
 from reprise.progress import track
 
 SHAPE = 2.0
 HUGE = 1.0e6
 CLASSES, HIDDEN, SWEEPS = 10, 3, 600
-TEMPERATURES = np.geomspace(0.25, 8.0, 21)
+TEMPERATURES = np.geomspace(0.05, 5.0, 25)
 
 
 class Settings(NamedTuple):
@@ -53,39 +53,39 @@ class Prepared(NamedTuple):
         return Prepared(self.task, *(variational.few_inducing(part, count) for part in self[1:]))
 
 
-def study_classification(names: list[str], seeds: int, settings: Settings, *, key: PRNGKeyArray) -> pd.DataFrame:
+def study_classification(names: list[str], seeds: int, settings: Settings, *, seed: int) -> pd.DataFrame:
     """One row for each set, seed, method and kind of image."""
     rows: list[dict[str, object]] = []
-    jobs = [(name, seed) for name in names for seed in range(seeds)]
-    for name, seed in track(jobs, "classifiers"):
-        own = jax.random.fold_in(jax.random.fold_in(key, seed), names.index(name))
-        offset = int(jax.random.randint(jax.random.fold_in(key, seed), (), 0, 1_000_000))
+    jobs = [(name, repeat) for name in names for repeat in range(seeds)]
+    for name, repeat in track(jobs, "classifiers"):
+        offset = 1000 * seed + repeat
         task = load_task(
             name, offset, train=settings.train, valid=settings.valid, test=settings.test,
             size=settings.size,
         )  # fmt: skip
         kernel = Kernel(settings.kernel, HIDDEN, float(task.train.x.mean()), float(task.train.x.std()))
-        base = {"set": name, "seed": seed}
-        rows += [base | row for row in sparse_rows(task, kernel, settings, key=own)]
+        base = {"set": name, "seed": repeat}
+        rows += [base | row for row in sparse_rows(task, kernel, settings, seed=offset)]
         if settings.chain_points:
-            rows += [base | row for row in sampled_rows(task, kernel, settings, key=own)]
+            rows += [base | row for row in sampled_rows(task, kernel, settings, seed=offset)]
     return pd.DataFrame(rows)
 
 
-def sparse_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKeyArray) -> list[dict[str, object]]:
+def sparse_rows(task: Task, kernel: Kernel, settings: Settings, *, seed: int) -> list[dict[str, object]]:
     """SVGP, SVTP and their controls; each chooses its prior scale by the NLL of the held-out images."""
     at = prepare(task, kernel, settings.inducing)
     few = at.few(max(4, settings.inducing // 10))
+    noise = variational.draw_noise(
+        np.random.default_rng(seed), len(task.train.x), steps=settings.steps, classes=CLASSES
+    )  # fmt: skip
 
     def fit(one: tuple[Prepared, Kind, float, float]) -> Posterior:
         here, kind, shape, scale = one
-        return variational.train(
-            here.train, task.train.labels, scale, kind, shape=shape, classes=CLASSES, steps=settings.steps, key=key
-        )
+        return variational.train(here.train, np.asarray(task.train.labels), scale, kind, noise, shape=shape)
 
     def choose(found: list[Posterior], kind: Kind) -> int:
         losses = [
-            nll(_log_p(key, q, at.valid, scale, kind), task.valid.labels)
+            nll(_log_p(q, at.valid, scale, kind), task.valid.labels)
             for q, scale in zip(found, settings.scales, strict=True)
         ]
         return int(np.argmin(losses))
@@ -99,14 +99,14 @@ def sparse_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKeyA
         v, u = settings.scales[gauss], settings.scales[student]
         rest = list(pool.map(fit, [(at, FROZEN, HUGE, v), (at, FROZEN, SHAPE, v), (few, SVTP, SHAPE, u)]))
     best = fitted[gauss]
-    losses = [nll(_log_p(key, best, at.valid, v, SVGP, t), task.valid.labels) for t in TEMPERATURES]
+    losses = [nll(_log_p(best, at.valid, v, SVGP, t), task.valid.labels) for t in TEMPERATURES]
     temperature = float(TEMPERATURES[int(np.argmin(losses))])
-    rows = scores("SVGP", best, at, v, SVGP, key)
-    rows += scores("SVGP, temperature", best, at, v, SVGP, key, temperature)
-    rows += scores("SVTP", fitted[count + student], at, u, SVTP, key)
-    rows += scores("frozen, a = 1e6", rest[0], at, v, FROZEN, key)
-    rows += scores("frozen, a = 2", rest[1], at, v, FROZEN, key)
-    return rows + scores("few inducing", rest[2], few, u, SVTP, key)
+    rows = scores("SVGP", best, at, v, SVGP)
+    rows += scores("SVGP, temperature", best, at, v, SVGP, temperature)
+    rows += scores("SVTP", fitted[count + student], at, u, SVTP)
+    rows += scores("frozen, a = 1e6", rest[0], at, v, FROZEN)
+    rows += scores("frozen, a = 2", rest[1], at, v, FROZEN)
+    return rows + scores("few inducing", rest[2], few, u, SVTP)
 
 
 def prepare(task: Task, kernel: Kernel, inducing: int) -> Prepared:
@@ -118,16 +118,16 @@ def prepare(task: Task, kernel: Kernel, inducing: int) -> Prepared:
     first, second = len(parts[0]), len(parts[0]) + len(parts[1])
     return Prepared(
         task,
-        *(variational.Features(found.a[rows], found.rest[rows])
+        *(variational.Features(np.asarray(found.a)[rows], np.asarray(found.rest)[rows])
           for rows in (slice(first), slice(first, second), slice(second, None))),
     )  # fmt: skip
 
 
 def scores(
-    name: str, q: Posterior, at: Prepared, scale: float, kind: Kind, key: PRNGKeyArray, temperature: float = 1.0
+    name: str, q: Posterior, at: Prepared, scale: float, kind: Kind, temperature: float = 1.0
 ) -> list[dict[str, object]]:
     """One row for each kind of image."""
-    log_p = _log_p(key, q, at.others, scale, kind, temperature)
+    log_p = _log_p(q, at.others, scale, kind, temperature)
     parts = {"test": at.task.test, **at.task.elsewhere}
     ends = np.cumsum([len(part.x) for part in parts.values()])[:-1]
     common = {"method": name, "prior_scale": scale, "scale": _mean_scale(q, kind, scale), "dof": _dof(q, kind)}
@@ -138,7 +138,7 @@ def scores(
     ]
 
 
-def sampled_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKeyArray) -> list[dict[str, object]]:
+def sampled_rows(task: Task, kernel: Kernel, settings: Settings, *, seed: int) -> list[dict[str, object]]:
     """The exact posteriors of both processes on fewer points, by Markov chains; prior scales chosen in the same way."""
     n, limit = settings.chain_points, 500
     x, labels = task.train.x[:n], jnp.asarray(task.train.labels[:n])
@@ -156,9 +156,9 @@ def sampled_rows(task: Task, kernel: Kernel, settings: Settings, *, key: PRNGKey
     arrays = (jnp.asarray(root), jnp.asarray(gain), jnp.asarray(rest), labels)
     for method, student in (("NNGP, sampled", False), ("t, sampled", True)):
         found = []
-        for index, scale in enumerate(settings.scales):
-            own = jax.random.fold_in(key, index)
-            chain = run_chain(own, *arrays, SHAPE * scale, student, a=int(SHAPE), sweeps=SWEEPS)
+        random = draw_randomness(np.random.default_rng(seed), sweeps=SWEEPS, n=n, tests=len(points), a=SHAPE)
+        for scale in settings.scales:
+            chain = run_chain(random, *arrays, SHAPE, SHAPE * scale, student)
             pieces = dict(zip(kept, np.split(np.asarray(chain.log_p), ends[:-1]), strict=True))
             found.append((nll(pieces["valid"], valid), scale, chain, pieces))
         _, scale, chain, pieces = min(found, key=lambda f: f[0])
@@ -204,11 +204,10 @@ def ece(log_p: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"], bins: in
     return float(np.sum(np.abs(gaps)) / len(labels))
 
 
-def _log_p(
-    key: PRNGKeyArray, q: Posterior, at: variational.Features, scale: float, kind: Kind, temperature: float = 1.0
-) -> np.ndarray:
+def _log_p(q: Posterior, at: variational.Features, scale: float, kind: Kind, temperature: float = 1.0) -> np.ndarray:
+    white = np.random.default_rng(0).standard_normal((25, 20, 1, CLASSES), dtype=np.float32)
     numbers = jnp.float32(scale), jnp.asarray(kind.student), jnp.float32(temperature)
-    return np.asarray(variational.log_probabilities(key, q, at, *numbers), np.float64)
+    return np.asarray(variational.log_probabilities(white, q, at, *numbers), np.float64)
 
 
 def _part(task: Task, images: str) -> Images:
@@ -217,8 +216,9 @@ def _part(task: Task, images: str) -> Images:
 
 def _mean_scale(q: Posterior, kind: Kind, scale: float) -> float:
     """b-hat / a-hat of an SVTP, v of an SVGP: the squared spread of the process against unit prior."""
-    return float(jnp.exp(q.log_ab[1] - q.log_ab[0])) if kind.student else scale
+    log_a, log_b = np.asarray(q.log_ab, float)
+    return float(np.exp(log_b - log_a)) if kind.student else scale
 
 
 def _dof(q: Posterior, kind: Kind) -> float:
-    return float(2 * jnp.exp(q.log_ab[0])) if kind.student else np.inf
+    return float(2 * np.exp(np.asarray(q.log_ab, float)[0])) if kind.student else np.inf

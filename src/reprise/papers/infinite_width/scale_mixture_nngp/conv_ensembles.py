@@ -84,14 +84,14 @@ def study_ensembles(
     test: int,
     size: int,
     steps: int = 200,
-    key: PRNGKeyArray,
+    seed: int,
 ) -> pd.DataFrame:
     """One row for each set, seed, kind of image and ensemble: `fixed`, `scaled` (IG(2, 2)) and one `single` member."""
     rows: list[dict[str, object]] = []
     predict = jax.jit(lambda w, x: jax.nn.log_softmax(logits(w, x)))
-    for name, seed in track([(name, seed) for name in names for seed in range(seeds)], "ensembles"):
-        own = jax.random.fold_in(jax.random.fold_in(key, seed), names.index(name))
-        offset = int(jax.random.randint(own, (), 0, 1_000_000))
+    for name, repeat in track([(name, repeat) for name in names for repeat in range(seeds)], "ensembles"):
+        offset = 1000 * seed + repeat
+        own = jax.random.fold_in(jax.random.key(offset), names.index(name))
         task = load_task(name, offset, train=train, valid=0, test=test, size=size)
         centre, unit = float(task.train.x.mean()), float(task.train.x.std())
         x, labels = _standard(task.train.x, centre, unit), jnp.asarray(task.train.labels)
@@ -107,7 +107,7 @@ def study_ensembles(
                 z = _standard(part.x, centre, unit)
                 each = np.stack([np.asarray(predict(w, z), np.float64) for w in nets])
                 whole = np.log(np.mean(np.exp(each), axis=0) + 1e-12)
-                base = {"set": name, "seed": seed, "images": images}
+                base = {"set": name, "seed": repeat, "images": images}
                 rows.append(base | {"method": method, **measure(whole, part)})
                 if method == "fixed":
                     rows.append(base | {"method": "single", **measure(np.maximum(each[0], np.log(1e-12)), part)})

@@ -50,7 +50,7 @@ def histograms(initial: InitialStudy, trained: TrainedStudy, point: int = 1) -> 
         gauss = stats.norm(0, quartile).pdf(grid)
         ax.plot(grid, gauss, color=plotting.CONTROL, linewidth=1.3)
         ax.set_title(f"{title}: $t_{{{dof:g}}}$", loc="left")
-        ax.set(xlabel="output, in units of the predicted spread", yscale="log", ylim=(2e-5, 1.0))
+        ax.set(xlabel="output over predicted spread", yscale="log", ylim=(1e-4, 1.0))
         centres = 0.5 * (edges[1:] + edges[:-1])
         for name, x, y in (("networks", centres, drawn), ("t law", grid, law.pdf(grid)), ("Gaussian", grid, gauss)):
             frames.append(pd.DataFrame({"panel": title, "quantity": name, "x": x, "density": y}))

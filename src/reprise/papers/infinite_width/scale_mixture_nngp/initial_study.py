@@ -16,8 +16,8 @@ from reprise.papers.infinite_width.scale_mixture_nngp.evidence import (
     Pair,
     farthest,
     hill,
-    law_hill,
     largest_distance,
+    law_hill,
     share_difference,
     smallest_p,
     tail_ratio,
@@ -73,13 +73,13 @@ def study_initial(widths: list[int], shapes: list[float], nets: int, *, hidden: 
 def study_architectures(
     names: Sequence[str], nets: int, *, width: int, hidden: int, key: PRNGKeyArray
 ) -> list[Architecture]:
-    """Residual networks at points of the plane, convolutional ones at images of 4 x 4 pixels."""
+    """Residual networks at points of the plane, convolutional ones at images of 3 x 3 pixels."""
     found = []
     for index, name in enumerate(names):
         point_key, net_key, scale_key = jax.random.split(jax.random.fold_in(key, index), 3)
         x = _points(point_key)
         if name == "conv":
-            x = np.asarray(jax.random.normal(point_key, (3, 4, 4)))
+            x = np.asarray(jax.random.normal(point_key, (3, 3, 3)))
         size = CHANNELS if name == "conv" else width
         drawn = draw_outputs(name, x, nets, width=size, hidden=hidden, key=net_key, **NETWORK)
         kernel = np.asarray(KERNELS[name](jnp.asarray(x), jnp.asarray(x), hidden=hidden, **NETWORK))

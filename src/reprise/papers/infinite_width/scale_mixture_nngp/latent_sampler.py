@@ -9,14 +9,16 @@ Outputs at the training points of $C$ classes, $f_c\mid s\sim\mathcal N(0,sK)$, 
 The Gaussian process is the same chain without steps 2 and 3.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Int
 
 import reprise._x64  # noqa: F401
+
+_SLICES, _TRIES, _THIN = 3, 24, 10
 
 
 class Chain(NamedTuple):
@@ -33,86 +35,108 @@ class State(NamedTuple):
     log_s: Float[Array, ""]
 
 
+class Randomness(NamedTuple):
+    """All random numbers of a chain, drawn beforehand; leading axes are kept draws and the sweeps between them."""
+
+    fresh: Float[np.ndarray, "k thin slices n c"]
+    level: Float[np.ndarray, "k thin slices"]
+    angle: Float[np.ndarray, "k thin slices tries"]
+    gamma: Float[np.ndarray, "k thin"]  # Gamma(a + Cn/2)
+    step: Float[np.ndarray, "k thin"]
+    accept: Float[np.ndarray, "k thin"]
+    output: Float[np.ndarray, "k t c"]
+
+
+def draw_randomness(
+    rng: np.random.Generator, *, sweeps: int, n: int, tests: int, a: float, classes: int = 10
+) -> Randomness:
+    """Random numbers for so many sweeps."""
+    k = sweeps // _THIN
+    return Randomness(
+        rng.normal(size=(k, _THIN, _SLICES, n, classes)),
+        np.log(rng.uniform(size=(k, _THIN, _SLICES))),
+        rng.uniform(size=(k, _THIN, _SLICES, _TRIES)),
+        rng.gamma(a + 0.5 * classes * n, size=(k, _THIN)),
+        0.4 * rng.normal(size=(k, _THIN)),
+        np.log(rng.uniform(size=(k, _THIN))),
+        rng.normal(size=(k, tests, classes)),
+    )
+
+
 def log_likelihood(f: Float[Array, "n c"], labels: Int[Array, " n"]) -> Float[Array, ""]:
     """Softmax log likelihood of all labels."""
     return jnp.sum(jax.nn.log_softmax(f)[jnp.arange(len(labels)), labels])
 
 
-@partial(jax.jit, static_argnames=("a", "classes", "sweeps", "thin"))
+def slice_move(state: State, root: Array, labels: Array, fresh: Array, level: Array, angles: Array) -> State:
+    """Elliptical slice sampling of the outputs: shrink an angle until the likelihood exceeds the level."""
+    spread = jnp.exp(0.5 * state.log_s)
+    f, g = spread * root @ state.z, spread * root @ fresh
+    threshold = log_likelihood(f, labels) + level
+    top = 2 * jnp.pi * angles[0]
+
+    def outside(carry: tuple[Array, Array, Array, Array]) -> Array:
+        angle, _, _, tries = carry
+        return (log_likelihood(f * jnp.cos(angle) + g * jnp.sin(angle), labels) < threshold) & (tries < _TRIES)
+
+    def shrink(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        angle, low, high, tries = carry
+        low, high = jnp.where(angle < 0, angle, low), jnp.where(angle < 0, high, angle)
+        return low + (high - low) * angles[tries], low, high, tries + 1
+
+    angle, _, _, tries = jax.lax.while_loop(outside, shrink, (top, top - 2 * jnp.pi, top, jnp.asarray(1)))
+    angle = jnp.where(tries < _TRIES, angle, 0.0)  # a bracket that is still too wide: stay
+    return State(state.z * jnp.cos(angle) + fresh * jnp.sin(angle), state.log_s)
+
+
+def scale_moves(
+    state: State, root: Array, labels: Array, a: float, b: float, gamma: Array, step: Array, accept: Array
+) -> State:
+    """The scale given the outputs (exactly), then given the white outputs (Metropolis)."""
+    half = 0.5 * jnp.exp(state.log_s) * jnp.sum(state.z**2)
+    log_s = jnp.log(b + half) - jnp.log(gamma)
+    z = state.z * jnp.exp(0.5 * (state.log_s - log_s))  # f stays
+    white = root @ z
+
+    def target(u: Array) -> Array:
+        return log_likelihood(jnp.exp(0.5 * u) * white, labels) - a * u - b * jnp.exp(-u)
+
+    return State(z, jnp.where(accept < target(log_s + step) - target(log_s), log_s + step, log_s))
+
+
+@jax.jit
 def run_chain(
-    key: PRNGKeyArray,
+    random: Randomness,
     root: Float[Array, "n n"],
     gain: Float[Array, "t n"],
     rest: Float[Array, " t"],
     labels: Int[Array, " n"],
+    a: float,
     b: float,
-    student: bool = True,
-    *,
-    a: int = 2,
-    classes: int = 10,
-    sweeps: int = 900,
-    thin: int = 10,
+    student: bool | Array,
 ) -> Chain:
     """One chain; `root` is the Cholesky factor of K, `gain` is $K_{tX}L^{-T}$ and `rest` the conditional variance.
 
-    Without `student` the scale stays at b / a; `a` is a whole number.
+    Without `student` the scale stays at b / a.
     """
-    n = len(labels)
 
-    def slice_move(move_key: PRNGKeyArray, state: State) -> State:
-        fresh_key, level_key, angle_key, loop_key = jax.random.split(move_key, 4)
-        spread = jnp.exp(0.5 * state.log_s)
-        fresh = jax.random.normal(fresh_key, state.z.shape)
-        f, g = spread * root @ state.z, spread * root @ fresh
-        level = log_likelihood(f, labels) + jnp.log(jax.random.uniform(level_key))
-        top = 2 * jnp.pi * jax.random.uniform(angle_key)
+    def one_slice(state: State, part: tuple[Array, Array, Array]) -> tuple[State, None]:
+        return slice_move(state, root, labels, *part), None
 
-        def outside(carry: tuple[Array, Array, Array, Array]) -> Array:
-            return log_likelihood(f * jnp.cos(carry[0]) + g * jnp.sin(carry[0]), labels) < level
-
-        def shrink(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-            angle, low, high, seed = carry
-            low, high = jnp.where(angle < 0, angle, low), jnp.where(angle < 0, high, angle)
-            seed, own = jax.random.split(seed)
-            return low + (high - low) * jax.random.uniform(own), low, high, seed
-
-        angle, *_ = jax.lax.while_loop(outside, shrink, (top, top - 2 * jnp.pi, top, loop_key))
-        return State(state.z * jnp.cos(angle) + fresh * jnp.sin(angle), state.log_s)
-
-    def scale_moves(move_key: PRNGKeyArray, state: State) -> State:
-        gamma_key, step_key, accept_key = jax.random.split(move_key, 3)
-        half = 0.5 * jnp.exp(state.log_s) * jnp.sum(state.z**2)
-        gamma = 0.5 * jnp.sum(jax.random.normal(gamma_key, (2 * a + classes * n,)) ** 2)  # Gamma(a + Cn/2)
-        log_s = jnp.log(b + half) - jnp.log(gamma)
-        z = state.z * jnp.exp(0.5 * (state.log_s - log_s))  # f stays
-        white = root @ z
-
-        def target(u: Array) -> Array:
-            return log_likelihood(jnp.exp(0.5 * u) * white, labels) - a * u - b * jnp.exp(-u)
-
-        proposal = log_s + 0.4 * jax.random.normal(step_key)
-        accept = jnp.log(jax.random.uniform(accept_key)) < target(proposal) - target(log_s)
-        return State(z, jnp.where(accept, proposal, log_s))
-
-    def sweep(state: State, sweep_key: PRNGKeyArray) -> tuple[State, None]:
-        for part in range(3):
-            state = slice_move(jax.random.fold_in(sweep_key, part), state)
-        moved = scale_moves(jax.random.fold_in(sweep_key, 3), state)
+    def sweep(state: State, part: Randomness) -> tuple[State, None]:
+        state, _ = jax.lax.scan(one_slice, state, (part.fresh, part.level, part.angle))
+        moved = scale_moves(state, root, labels, a, b, part.gamma, part.step, part.accept)
         return jax.tree.map(lambda new, old: jnp.where(student, new, old), moved, state), None
 
-    def keep(carry: tuple[State, Array], block_key: PRNGKeyArray) -> tuple[tuple[State, Array], Array]:
-        state, total = carry
-        state, _ = jax.lax.scan(sweep, state, jax.random.split(block_key, thin))
-        spread = jnp.exp(0.5 * state.log_s)
-        noise = jax.random.normal(jax.random.fold_in(block_key, 7), total.shape)
-        f = spread * (gain @ state.z + jnp.sqrt(rest)[:, None] * noise)
-        return (state, total + jax.nn.softmax(f)), state.log_s
+    def keep(state: State, part: tuple[Randomness, Array, Array]) -> tuple[State, tuple[Array, Array]]:
+        inner, noise, kept = part
+        state, _ = jax.lax.scan(sweep, state, inner)
+        f = jnp.exp(0.5 * state.log_s) * (gain @ state.z + jnp.sqrt(rest)[:, None] * noise)
+        return state, (state.log_s, kept * jax.nn.softmax(f))
 
-    burn_key, run_key = jax.random.split(key)
-    blocks = sweeps // thin
-    zeros = jnp.zeros((len(rest), classes))
-    first = State(jnp.zeros((n, classes)), jnp.log(b / a))
-    (state, _), _ = jax.lax.scan(keep, (first, zeros), jax.random.split(burn_key, blocks // 3))
-    kept = blocks - blocks // 3
-    (_, total), log_s = jax.lax.scan(keep, (state, zeros), jax.random.split(run_key, kept))
-    return Chain(jnp.exp(log_s), jnp.log(total / kept + 1e-12))
+    blocks = len(random.output)
+    kept = jnp.where(jnp.arange(blocks) < blocks // 3, 0.0, 1.0)
+    first = State(jnp.zeros((len(labels), random.output.shape[-1])), jnp.log(b / a))
+    inner = random._replace(output=jnp.zeros(random.gamma.shape))
+    _, (log_s, p) = jax.lax.scan(keep, first, (inner, random.output, kept))
+    return Chain(jnp.exp(log_s[blocks // 3 :]), jnp.log(jnp.sum(p, axis=0) / jnp.sum(kept) + 1e-12))

@@ -6,6 +6,7 @@ the multivariate $t$ law of $2a$ degrees of freedom and scale matrix $\frac baK$
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jax.scipy.special import gammaln
@@ -35,6 +36,7 @@ def prior(k_tt: Float[ArrayLike, "t t"], a: Scalar, b: Scalar) -> Student:
     return Student(2 * a, jnp.zeros(len(k)), b / a * k)
 
 
+@jax.jit
 def posterior(
     k_tt: Float[ArrayLike, "t t"],
     k_tx: Float[ArrayLike, "t n"],
@@ -62,6 +64,7 @@ def posterior(
     return Student(2 * a + n, cross @ solved, scale * (jnp.asarray(k_tt, jnp.float64) - half.T @ half))
 
 
+@jax.jit
 def trained(
     k_tt: Float[ArrayLike, "t t"],
     k_tx: Float[ArrayLike, "t n"],

@@ -36,10 +36,10 @@ def regression(synthetic: SyntheticStudy, table: pd.DataFrame) -> Drawn:
             left, sizes[1], float(value.iloc[1]), label, colour, "above" if name == "marginal" else "below"
         )
         frames.append(table_of)
-    guide = float(frames[0].value.iloc[0]) * sizes[0] / sizes
+    guide = float(frames[0].value.iloc[2]) * (sizes[2] / sizes) ** 2
     plotting.theory(left, sizes, guide)
-    plotting.direct_label(left, sizes[-1], float(guide[-1]), "∝ 1/n", plotting.INK, "above")
-    frames.append(pd.DataFrame({"panel": "synthetic", "quantity": "1/n", "x": sizes, "value": guide}))
+    plotting.direct_label(left, sizes[-1], float(guide[-1]), "∝ 1/n²", plotting.INK, "above")
+    frames.append(pd.DataFrame({"panel": "synthetic", "quantity": "1/n^2", "x": sizes, "value": guide}))
     plotting.log_ticks(left, "x", synthetic.sizes)
     plotting.log_ticks(left, "y")
     left.set(xlabel="training points n", ylabel="NLL above the t process's (nats a point)")

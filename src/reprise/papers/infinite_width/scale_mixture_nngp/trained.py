@@ -5,6 +5,7 @@ gradient descent on $g$ towards $y/\sqrt s$ at rate $\eta$: the gradient of $\fr
 every network trains equally fast, and the end point is the same.
 """
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,8 +18,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
 from reprise.networks import activations
-from reprise.papers.infinite_width.scale_mixture_nngp.finite import mlp_features
-from reprise.progress import task
+from reprise.papers.infinite_width.scale_mixture_nngp.finite import Normals, count_normals, mlp_features
+from reprise.progress import task, track
+
+CHUNK = 500  # networks whose last layers are trained together
 
 
 class Weights(NamedTuple):
@@ -56,19 +59,24 @@ def train_last_layer(
     $c\leftarrow c-\eta(\Phi\Phi^\top c+\Phi w_0-y)$ is $w\leftarrow w-\eta\Phi^\top(\Phi w-y)$, step by step.
     """
     points = jnp.asarray(np.concatenate([x, x_test]))[:, None]
-    keys = jax.random.split(key, len(scales))
-    options = {"width": width, "hidden": hidden, "w_std": w_std, "b_std": b_std, "steps": steps}
-    outputs, residual = _last_layer(keys, points, jnp.asarray(y), jnp.asarray(scales), **options)
-    return Ensemble(np.asarray(outputs), np.asarray(residual))
+    options = {"nets": CHUNK, "width": width, "hidden": hidden, "w_std": w_std, "b_std": b_std, "steps": steps}
+    count = len(scales)
+    padded = jnp.asarray(np.resize(scales, -(-count // CHUNK) * CHUNK)).reshape(-1, CHUNK)
+    found = []
+    for index, own in enumerate(track(padded, "training last layers")):
+        part = _last_layer(jax.random.fold_in(key, index), points, jnp.asarray(y), own, **options)
+        found.append([np.asarray(p) for p in part])
+    return Ensemble(*(np.concatenate([part[k] for part in found])[:count] for k in (0, 1)))
 
 
-@partial(jax.jit, static_argnames=("width", "hidden", "steps"))
+@partial(jax.jit, static_argnames=("nets", "width", "hidden", "steps"))
 def _last_layer(
-    keys: Array,
+    key: PRNGKeyArray,
     points: Array,
     y: Array,
     scales: Array,
     *,
+    nets: int,
     width: int,
     hidden: int,
     w_std: float,
@@ -76,26 +84,21 @@ def _last_layer(
     steps: int,
 ) -> tuple[Array, Array]:
     n = len(y)
+    normals = Normals(key, nets, count_normals("mlp", len(points), width, hidden) + width, points.dtype)
+    phi = mlp_features(
+        normals, points, width=width, hidden=hidden, activation="erf", w_std=w_std, b_std=b_std
+    ) / width**0.5  # fmt: skip
+    start = jnp.einsum("bpj,bj->bp", phi, normals.take(width))
+    gram = jnp.einsum("bpj,bqj->bpq", phi, phi[:, :n])
+    rate = 1 / jnp.trace(gram[:, :n], axis1=1, axis2=2)[:, None]
+    target = y / jnp.sqrt(scales)[:, None]
 
-    def one(args: tuple[PRNGKeyArray, Array]) -> tuple[Array, Array]:
-        net_key, scale = args
-        feature_key, last_key = jax.random.split(net_key)
-        phi = mlp_features(
-            feature_key, points, width=width, hidden=hidden, activation="erf", w_std=w_std, b_std=b_std
-        ) / width**0.5  # fmt: skip
-        start = phi @ jax.random.normal(last_key, (width,))
-        gram = phi @ phi[:n].T
-        rate = 1.0 / jnp.trace(gram[:n])
-        target = y / jnp.sqrt(scale)
+    def step(c: Array, _: None) -> tuple[Array, None]:
+        return c - rate * (jnp.einsum("bpq,bq->bp", gram[:, :n], c) + start[:, :n] - target), None
 
-        def step(c: Array, _: None) -> tuple[Array, None]:
-            return c - rate * (gram[:n] @ c + start[:n] - target), None
-
-        c, _ = jax.lax.scan(step, jnp.zeros(n), None, length=steps)
-        f = jnp.sqrt(scale) * (start + gram @ c)
-        return f[n:], jnp.max(jnp.abs(f[:n] - y))
-
-    return jax.lax.map(one, (keys, scales), batch_size=100)
+    c, _ = jax.lax.scan(step, jnp.zeros((nets, n)), None, length=steps)
+    f = jnp.sqrt(scales)[:, None] * (start + jnp.einsum("bpq,bq->bp", gram, c))
+    return f[:, n:], jnp.max(jnp.abs(f[:, :n] - y), axis=1)
 
 
 def train_all_layers(
@@ -172,8 +175,8 @@ def _all_layers(
 def draw_weights(key: PRNGKeyArray, width: int, hidden: int) -> Weights:
     """Standard normal weights in float32."""
     shapes = ((width, 1), (hidden - 1, width, width), (hidden, width), (width,))
-    keys = jax.random.split(key, 4)
-    return Weights(*(jax.random.normal(k, shape, jnp.float32) for k, shape in zip(keys, shapes, strict=True)))
+    normals = Normals(key, 1, sum(math.prod(shape) for shape in shapes))
+    return Weights(*(normals.take(*shape)[0] for shape in shapes))
 
 
 def network(w: Weights, x: Float[Array, " p"], w_std: float, b_std: float) -> Float[Array, " p"]:

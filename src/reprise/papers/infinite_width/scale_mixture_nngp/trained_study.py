@@ -133,7 +133,10 @@ def last_layer(study: TrainedStudy) -> dict[str, Pair]:
             "control": location_z(f, study.last_law, np.asarray(tangent)),
         },
         "law": {"measured": law_test(f, study.last_law), "control": law_test(f, study.posterior)},
-        "scale": {"measured": scale_ratio(f, study.last_law), "control": scale_ratio(f, study.posterior)},
+        "scale": {
+            "measured": scale_ratio(f, study.last_law),
+            "control": scale_ratio(f, study.posterior._replace(dof=study.last_law.dof)),
+        },
     }
 
 

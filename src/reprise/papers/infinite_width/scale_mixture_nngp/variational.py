@@ -9,7 +9,6 @@ means $A m_c$ and, given $s$, variances $s(k_{xx}-\|A\|^2+AD_cA^\top)$. The SVGP
 by quadrature over the one-dimensional scale and by sampling over the outputs given it.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,7 +17,7 @@ import numpy as np
 import optax
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, gammaln
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 import reprise._x64  # noqa: F401
 
@@ -78,14 +77,28 @@ def scale_nodes(
     return jnp.where(student, jnp.exp(q.log_ab[1] - q.log_ab[0] + x), scale), weights
 
 
-def sample_logits(
-    key: PRNGKeyArray, q: Posterior, at: Features, s: Float[Array, " k"], samples: int
-) -> Float[Array, "k s n c"]:
-    """Draws of the outputs at some points given each scale, which all classes share."""
+def logits_at(
+    q: Posterior, at: Features, s: Float[Array, " k"], white: Float[Array, "k points c"]
+) -> Float[Array, "k n c"]:
+    """Outputs at some points for each scale, which all classes share, from standard normal numbers."""
     mean = at.a @ q.mean.T
     variance = at.rest[:, None] + (at.a**2) @ jnp.exp(q.log_d).T
-    white = jax.random.normal(key, (len(s), samples, *mean.shape), mean.dtype)
-    return mean + jnp.sqrt(s[:, None, None, None] * variance) * white
+    return mean + jnp.sqrt(s[:, None, None] * variance) * white
+
+
+class Noise(NamedTuple):
+    """Random numbers of a training run, drawn beforehand and the same for all processes that are compared."""
+
+    rows: Int[np.ndarray, "steps batch"]
+    white: Float[np.ndarray, "steps nodes batch c"]
+
+
+def draw_noise(
+    rng: np.random.Generator, n: int, *, steps: int, classes: int, batch: int = 128, nodes: int = 16
+) -> Noise:
+    """Minibatches and standard normal numbers for a bound with so many nodes of the scale."""
+    rows = rng.integers(0, n, size=(steps, batch))
+    return Noise(rows, rng.standard_normal((steps, nodes, batch, classes), dtype=np.float32))
 
 
 class Kind(NamedTuple):
@@ -98,6 +111,7 @@ class Kind(NamedTuple):
 SVGP, SVTP, FROZEN = Kind(False, False), Kind(True, True), Kind(True, False)
 
 
+@jax.jit
 def few_inducing(at: Features, count: int) -> Features:
     """Features of the first inducing points alone: the factor is triangular, so they are the first columns."""
     kept = jnp.arange(at.a.shape[1]) < count
@@ -109,86 +123,71 @@ def train(
     labels: Int[np.ndarray, " n"],
     scale: float,
     kind: Kind,
+    noise: Noise,
     *,
     shape: float,
-    classes: int,
-    steps: int,
-    batch: int = 128,
-    nodes: int = 16,
     rate: float = 0.03,
-    key: PRNGKeyArray,
 ) -> Posterior:
     r"""Maximise the ELBO by Adam with a decaying rate; prior $s=v$ (SVGP) or $IG(a,av)$ with $v$ the given scale."""
-    options = {"classes": classes, "steps": steps, "batch": batch, "nodes": nodes}
     numbers = (jnp.float32(v) for v in (scale, shape, rate))
-    return _train(
-        key, at, jnp.asarray(labels), *numbers, jnp.asarray(kind.student), jnp.asarray(kind.learnt), **options
-    )
+    return _train(at, jnp.asarray(labels), noise, *numbers, jnp.asarray(kind.student), jnp.asarray(kind.learnt))
 
 
-@partial(jax.jit, static_argnames=("classes", "steps", "batch", "nodes"))
+@jax.jit
 def _train(
-    key: PRNGKeyArray,
     at: Features,
     labels: Array,
+    noise: Noise,
     scale: Array,
     shape: Array,
     rate: Array,
     student: Array,
     learnt: Array,
-    *,
-    classes: int,
-    steps: int,
-    batch: int,
-    nodes: int,
 ) -> Posterior:
     n, m = at.a.shape
+    steps, nodes, batch, classes = noise.white.shape
     optimiser = optax.adam(optax.cosine_decay_schedule(1.0, steps))
     b = shape * scale
     zeros = jnp.zeros((classes, m), jnp.float32)
     start = Posterior(zeros, zeros, jnp.log(jnp.stack([shape, b])))
 
-    def loss(q: Posterior, step_key: PRNGKeyArray) -> Array:
-        row_key, draw_key = jax.random.split(step_key)
-        rows = jax.random.randint(row_key, (batch,), 0, n)
-        here = Features(at.a[rows], at.rest[rows])
+    def loss(q: Posterior, part: Noise) -> Array:
+        here = Features(at.a[part.rows], at.rest[part.rows])
         s, weights = scale_nodes(q, scale, student, nodes)
-        log_p = jax.nn.log_softmax(sample_logits(draw_key, q, here, s, 1))
-        fit = jnp.mean(weights @ log_p[:, 0, jnp.arange(batch), labels[rows]])
+        log_p = jax.nn.log_softmax(logits_at(q, here, s, part.white))
+        fit = jnp.mean(weights @ log_p[:, jnp.arange(batch), labels[part.rows]])
         return divergence(q, shape, b, student) / n - fit
 
-    def step(
-        carry: tuple[Posterior, optax.OptState], step_key: PRNGKeyArray
-    ) -> tuple[tuple[Posterior, optax.OptState], None]:
+    def step(carry: tuple[Posterior, optax.OptState], part: Noise) -> tuple[tuple[Posterior, optax.OptState], None]:
         q, state = carry
-        slope = jax.grad(loss)(q, step_key)
+        slope = jax.grad(loss)(q, part)
         slope = slope._replace(log_ab=jnp.where(learnt, slope.log_ab, 0.0))
         update, state = optimiser.update(slope, state)
         return (jax.tree.map(lambda p, u: p + rate * u, q, update), state), None
 
-    (q, _), _ = jax.lax.scan(step, (start, optimiser.init(start)), jax.random.split(key, steps))
+    (q, _), _ = jax.lax.scan(step, (start, optimiser.init(start)), noise)
     return q
 
 
-@partial(jax.jit, static_argnames=("nodes", "samples"))
+@jax.jit
 def log_probabilities(
-    key: PRNGKeyArray,
+    white: Float[Array, "samples nodes 1 c"],
     q: Posterior,
     at: Features,
     scale: Array,
     student: Array,
     temperature: Array,
-    *,
-    nodes: int = 20,
-    samples: int = 20,
 ) -> Float[Array, "n c"]:
-    """Logarithm of the mean softmax: quadrature over the scale, `samples` draws of the outputs at each node."""
-    s, weights = scale_nodes(q, scale, student, nodes)
+    """Logarithm of the mean softmax: quadrature over the scale, draws of the outputs at each node.
 
-    def part(total: Array, own: PRNGKeyArray) -> tuple[Array, None]:
-        p = jax.nn.softmax(sample_logits(own, q, at, s, 1)[:, 0] / temperature)
+    The same standard normal numbers serve all points and all processes, so that differences are sharp.
+    """
+    s, weights = scale_nodes(q, scale, student, white.shape[1])
+
+    def part(total: Array, own: Array) -> tuple[Array, None]:
+        p = jax.nn.softmax(logits_at(q, at, s, own) / temperature)
         return total + jnp.tensordot(weights, p, 1), None
 
     start = jnp.zeros((len(at.rest), q.mean.shape[0]), jnp.float32)
-    total, _ = jax.lax.scan(part, start, jax.random.split(key, samples))
-    return jnp.log(total / samples + 1e-12)
+    total, _ = jax.lax.scan(part, start, white)
+    return jnp.log(total / len(white) + 1e-12)
