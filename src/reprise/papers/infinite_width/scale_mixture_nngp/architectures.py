@@ -95,15 +95,16 @@ def conv(
     return jnp.mean(_relu_product(cross, v1[:, None], v2[None]), axis=(-2, -1))
 
 
-@partial(jax.jit, static_argnames=("hidden",))
+@partial(jax.jit, static_argnames=("hidden", "activation"))
 def mlp_variance(
-    x: Float[Array, "n d"], *, hidden: int, w_std: Scalar = 1.0, b_std: Scalar = 0.0
+    x: Float[Array, "n d"], *, hidden: int, activation: str = "relu", w_std: Scalar = 1.0, b_std: Scalar = 0.0
 ) -> Float[Array, " n"]:
-    """Diagonal of the ReLU `mlp` without its off-diagonal: each activation halves a variance."""
+    """Diagonal of `mlp` without its off-diagonal."""
+    moment = closed_form.resolve(activation).moment
     variance = _product(x, None, w_std, b_std)
     for _ in range(hidden - 1):
-        variance = jnp.square(w_std) * 0.5 * variance + jnp.square(b_std)
-    return 0.5 * variance
+        variance = jnp.square(w_std) * moment(variance) + jnp.square(b_std)
+    return moment(variance)
 
 
 @partial(jax.jit, static_argnames=("hidden",))

@@ -65,12 +65,16 @@ def tail_ratio(samples: ArrayLike, index: float, share: float) -> Estimate:
     )
 
 
-def law_hill(dof: float, share: float) -> float:
-    """Hill's estimate for a t law itself at the same share of the largest values, by quadrature."""
-    u = float(stats.t(dof).isf(share / 2))
-    x = u * np.exp(np.linspace(0.0, 40.0 / dof, 20001))
-    tail = 2 * stats.t(dof).sf(x) / share
-    return float(1 / np.trapezoid(tail, np.log(x)))
+def law_hill(survival: Cdf, share: float) -> float:
+    r"""Hill's estimate for a law itself: $1/\int_u^\infty P(|x|>t)/P(|x|>u)\,d\log t$ with $P(|x|>u)$ the share.
+
+    >>> round(law_hill(lambda t: np.minimum(1.0, t**-3.0), 0.05), 3)
+    3.0
+    """
+    x = np.exp(np.linspace(-5.0, 60.0, 6501))
+    tail = survival(x)
+    far = x[tail <= share]
+    return float(1 / np.trapezoid(survival(far) / share, np.log(far)))
 
 
 def farthest(estimates: Sequence[Estimate], target: float) -> Estimate:

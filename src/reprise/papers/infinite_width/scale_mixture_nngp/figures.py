@@ -84,7 +84,7 @@ def scales_and_tails(study: InitialStudy, share: float = 0.05) -> Drawn:
     plotting.log_ticks(left, "x", list(widths))
     left.set(xlabel="width (units)", ylabel="Kolmogorov distance from $t_4$", ylim=(0.0, None))
     found = [tail_ratio(study.scaled(a)[:, 0, 0], 1.0, share) for a in study.shapes]
-    exact = [law_hill(2 * a, share) for a in study.shapes]
+    exact = [law_hill(lambda x, a=a: 2 * stats.t(2 * a).sf(x), share) for a in study.shapes]
     tails = _frame("Hill, networks", 2 * np.asarray(study.shapes), found)
     plotting.theory(right, tails.x, exact)
     right.plot(tails.x, tails.x, color=plotting.REPORTED, linewidth=1.0)

@@ -79,7 +79,7 @@ def study_architectures(
         point_key, net_key, scale_key = jax.random.split(jax.random.fold_in(key, index), 3)
         x = _points(point_key)
         if name == "conv":
-            x = np.asarray(jax.random.normal(point_key, (3, 3, 3)))
+            x = _generator(point_key).normal(size=(3, 3, 3))
         size = CHANNELS if name == "conv" else width
         drawn = draw_outputs(name, x, nets, width=size, hidden=hidden, key=net_key, **NETWORK)
         kernel = np.asarray(KERNELS[name](jnp.asarray(x), jnp.asarray(x), hidden=hidden, **NETWORK))
@@ -180,14 +180,16 @@ def report(study: InitialStudy, share: float = 0.05) -> str:
     rows = ["| a | 2a | Hill, networks | Hill, t law at the same share |", "|---|---|---|---|"]
     for a in study.shapes:
         found = hill(study.scaled(a)[:, 0, 0], share)[0]
-        rows.append(f"| {a:g} | {2 * a:g} | {found:.2f} | {law_hill(2 * a, share):.2f} |")
+        rows.append(
+            f"| {a:g} | {2 * a:g} | {found:.2f} | {law_hill(lambda x, a=a: 2 * stats.t(2 * a).sf(x), share):.2f} |"
+        )
     return "\n".join(rows)
 
 
 def _points(key: PRNGKeyArray) -> np.ndarray:
     """Three points of the plane about 80 degrees apart, at unit distance from the origin."""
-    angles = jnp.arange(3) * 1.4 + jax.random.uniform(key)
-    return np.asarray(2**0.5 * jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1))
+    angles = np.arange(3) * 1.4 + _generator(key).uniform()
+    return 2**0.5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def _generator(key: PRNGKeyArray) -> np.random.Generator:

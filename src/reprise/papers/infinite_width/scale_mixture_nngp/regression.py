@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Float
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 import reprise._x64  # noqa: F401
 from reprise.papers.infinite_width.scale_mixture_nngp import architectures, laws
@@ -95,9 +95,7 @@ def _predict(
     factor, _ = _factor(theta, x, hidden, activation)
     w, b, _, noise = jnp.exp(theta)
     cross = architectures.mlp(x_test, x, hidden=hidden, activation=activation, w_std=w, b_std=b)
-    own = jax.vmap(
-        lambda p: architectures.mlp(p[None], p[None], hidden=hidden, activation=activation, w_std=w, b_std=b)[0, 0]
-    )(x_test)  # fmt: skip
+    own = architectures.mlp_variance(x_test, hidden=hidden, activation=activation, w_std=w, b_std=b)
     half = solve_triangular(factor, cross.T, lower=True)
     solved = cho_solve((factor, True), y)
     return cross @ solved, own + noise - jnp.sum(half**2, axis=0), y @ solved
@@ -127,28 +125,17 @@ def predict(
     return Prediction(mean, np.sqrt(scale * variance), 2 * found.a + n)
 
 
-def evidence_by_shape(
-    found: Fit,
-    x: Float[np.ndarray, "n d"],
-    y: Float[np.ndarray, " n"],
-    shapes: list[float],
-    *,
-    hidden: int,
-    activation: str,
-) -> Float[np.ndarray, " k"]:
-    r"""Log evidence for several $a$ at fixed kernel and noise, each with its own best $v$: a one-dimensional search."""
-    factor, _ = _factor(jnp.asarray(found.theta), jnp.asarray(x), hidden, activation)
-    square = float(jnp.sum(solve_triangular(factor, jnp.asarray(y), lower=True) ** 2))
-    log_det = 2 * float(jnp.sum(jnp.log(jnp.diagonal(factor))))
-    grid = np.log(square / len(y)) + np.linspace(-4, 4, 401)
-    v = jnp.exp(jnp.asarray(grid))
-    values = [
-        laws.gaussian_log_density(square, log_det, len(y), v)
-        if np.isinf(a)
-        else laws.log_density(square, log_det, len(y), 2 * a, v)
-        for a in shapes
-    ]
-    return np.asarray([float(jnp.max(found)) for found in values])
+def gain_of_point_mass(
+    found: Fit, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"], *, hidden: int, activation: str
+) -> float:
+    r"""Log evidence gained by $a\to\infty$ at the fit's kernel and noise, each with its own best $v$ on a fine grid."""
+    _, _, q = _predict(*(jnp.asarray(p) for p in (found.theta, x, y, x[:1])), hidden=hidden, activation=activation)
+    grid = np.exp(np.log(float(q) / len(y)) + np.linspace(-4, 4, 401))
+    n, a = len(y), found.a
+    gauss = -0.5 * (n * np.log(grid) + float(q) / grid)
+    student = special.gammaln(a + 0.5 * n) - special.gammaln(a) - 0.5 * n * np.log(a * grid)
+    student -= (a + 0.5 * n) * np.log1p(float(q) / (2 * a * grid))
+    return float(gauss.max() - student.max())
 
 
 def _factor(theta: Array, x: Array, hidden: int, activation: str) -> tuple[Array, Array]:

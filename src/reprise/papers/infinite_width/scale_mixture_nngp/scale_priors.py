@@ -110,6 +110,14 @@ def by_quadrature(prior: ScalePrior, q: float, n: int, *, nodes: int = 4001, wid
     return Mixture(np.exp(u), weight / weight.sum())
 
 
+def of_prior(prior: ScalePrior, *, nodes: int = 801, width: float = 60.0) -> Mixture:
+    """The prior itself on a grid of log s, as the posterior without data."""
+    u = np.linspace(-width, width, nodes)
+    log_weight = prior.log_density(np.exp(u)) + u
+    weight = np.exp(log_weight - log_weight.max())
+    return Mixture(np.exp(u), weight / weight.sum())
+
+
 def by_importance(
     prior: ScalePrior, proposal: ScalePrior, q: float, n: int, size: int, rng: np.random.Generator
 ) -> Mixture:

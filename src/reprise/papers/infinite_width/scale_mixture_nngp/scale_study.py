@@ -9,10 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy import stats
+from scipy import special, stats
 
+from reprise.estimate import Estimate
 from reprise.papers.infinite_width.scale_mixture_nngp import laws, scale_priors
-from reprise.papers.infinite_width.scale_mixture_nngp.evidence import Pair, farthest, largest_distance, tail_ratio
+from reprise.papers.infinite_width.scale_mixture_nngp.evidence import (
+    Pair,
+    farthest,
+    largest_distance,
+    law_hill,
+    tail_ratio,
+)
 from reprise.papers.infinite_width.scale_mixture_nngp.scale_priors import ScalePrior
 from reprise.papers.infinite_width.scale_mixture_nngp.toy import Toy
 from reprise.progress import track
@@ -103,11 +110,27 @@ def effective_share(study: SamplingStudy) -> Pair:
 
 
 def network_tails(unit: Float[np.ndarray, " nets"], *, seed: int, share: float = 0.02) -> Pair:
-    """Hill's index of network outputs over the predicted one, for the priors with power tails; control: fixed scale."""
+    """Hill's index of network outputs over that of the predicted law at the same share, for the priors of power tails.
+
+    Control: fixed scale.
+    """
     rng = np.random.default_rng(seed)
-    priors = [p for p in scale_priors.PRIORS[1:] if np.isfinite(p.tail_index)]
-    found = [tail_ratio(np.sqrt(p.sample(rng, len(unit))) * unit, p.tail_index, share) for p in priors]
-    return {"measured": farthest(found, 1.0), "control": tail_ratio(unit, max(p.tail_index for p in priors), share)}
+    found, indices = [], []
+    for prior in scale_priors.PRIORS[1:]:
+        if np.isfinite(prior.tail_index):
+            mixture = scale_priors.of_prior(prior)
+            indices.append(law_hill(partial(_survival, mixture), share))
+            found.append(tail_ratio(np.sqrt(prior.sample(rng, len(unit))) * unit, indices[-1], share))
+    return {"measured": farthest(found, 1.0), "control": tail_ratio(unit, max(indices), share)}
+
+
+def _survival(mixture: scale_priors.Mixture, x: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """P(|f| > x) for a mixture of centred Gaussians of unit variance times the scale, a block of x at a time."""
+    kept = mixture.weights > 1e-18
+    spread, weights = np.sqrt(mixture.scales[kept]), mixture.weights[kept]
+    return np.concatenate(
+        [2 * special.ndtr(-part[:, None] / spread) @ weights for part in np.array_split(x, 1 + len(x) // 2000)]
+    )
 
 
 class ChainDraws(NamedTuple):
@@ -133,20 +156,21 @@ def sample_weights(
     The features $\Phi$ of one finite network are fixed; $K=\Phi\Phi^\top$ then makes the quadrature exact, and the chain
     knows neither $K$ nor the closed form.
     """
-    feature_key, y_key, start_key, run_key = jax.random.split(key, 4)
-    phi = jax.random.normal(feature_key, (points + 1, width)) / width**0.5
-    y = 2.0 * jax.random.normal(y_key, (points,))
-    start = 0.3 * jax.random.normal(start_key, (chains, width + 1))
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    phi = rng.normal(size=(points + 1, width)) / width**0.5
+    y = 2.0 * rng.normal(size=points)
+    start = 0.3 * rng.normal(size=(chains, width + 1))
     log_prior = _JAX_DENSITIES[prior.name]
-    positions, acceptance = _run_chains(run_key, start, phi, y, noise, log_prior, draws)
+    arrays = (jnp.asarray(part) for part in (start, phi, y))
+    positions, acceptance = _run_chains(key, *arrays, noise, log_prior, draws)
     kept = np.asarray(positions)[draws // 4 :: 10].reshape(-1, width + 1)
-    inner = np.asarray(phi[:-1] @ phi[:-1].T) + noise * np.eye(points)
-    cross = np.asarray(phi[:-1] @ phi[-1])
+    inner = phi[:-1] @ phi[:-1].T + noise * np.eye(points)
+    cross = phi[:-1] @ phi[-1]
     gain = np.linalg.solve(inner, cross)
     variance = float(phi[-1] @ phi[-1] - cross @ gain)
-    values = np.exp(0.5 * kept[:, -1]) * (kept[:, :-1] @ np.asarray(phi[-1]))
+    values = np.exp(0.5 * kept[:, -1]) * (kept[:, :-1] @ phi[-1])
     exact = scale_priors.by_quadrature(prior, float(y @ np.linalg.solve(inner, y)), points)
-    return ChainDraws((values - float(gain @ np.asarray(y))) / np.sqrt(variance), exact, float(acceptance))
+    return ChainDraws((values - float(gain @ y)) / np.sqrt(variance), exact, float(acceptance))
 
 
 def chain_distance(chain: ChainDraws) -> Pair:
@@ -162,7 +186,6 @@ def worst_pair(
     measured: Sequence[float] | np.ndarray, control: Sequence[float] | np.ndarray, *, largest: bool = True
 ) -> Pair:
     """Worst values of both with their whole ranges as intervals."""
-    from reprise.estimate import Estimate
 
     def one(values: Sequence[float] | np.ndarray) -> Estimate:
         v = np.ravel(np.asarray(values, dtype=float))

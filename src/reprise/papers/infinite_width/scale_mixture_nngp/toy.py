@@ -28,14 +28,13 @@ class Toy(NamedTuple):
 def make_toy(
     seed: int, *, hidden: int, w_std: float, b_std: float, x_test: Float[np.ndarray, " t"] | None = None
 ) -> Toy:
-    r"""Five points spread over $[-\pi,\pi]$, each moved a little at random; half the paper's labels, $\sin x$ plus noise of 0.1.
+    r"""Five points spread over $[-\pi,\pi]$, each moved a little at random, with noise of 0.1 on their labels.
 
-    The spread keeps the kernel well conditioned, so that gradient descent reaches its end. Halved labels are smaller than
-    the prior expects, which tells the Bayesian posterior from the law of trained networks.
+    The spread keeps the kernel well conditioned, so that gradient descent reaches its end.
     """
     rng = np.random.default_rng(seed)
     x = np.linspace(-2.8, 2.8, 5) + rng.uniform(-0.1, 0.1, 5)
-    y = 0.5 * (np.sin(x) + 0.1 * rng.normal(size=5))
+    y = np.sin(x) + 0.1 * rng.normal(size=5)
     tests = np.array([-2.1, -0.7, 0.7, 2.1]) if x_test is None else np.asarray(x_test)
     joint = jnp.concatenate([x, tests])[:, None]
     kernel, tangent = architectures.mlp_both(joint, hidden=hidden, activation="erf", w_std=w_std, b_std=b_std)
