@@ -43,9 +43,9 @@ class TestRegression:
         k, v = self.matrices(x, x_test)[:40, :40], float(np.exp(self.theta[2]))
         arrays = (jnp.asarray(self.theta), jnp.asarray(x), jnp.asarray(y))
         student = regression.evidence(*arrays, 2.0, **SHARED)
-        assert float(student) == pytest.approx(stats.multivariate_t(np.zeros(40), v * k, df=4.0).logpdf(y), rel=1e-6)
+        assert float(student) == pytest.approx(stats.multivariate_t(np.zeros(40), v * k, df=4.0).logpdf(y), abs=1e-4)
         gauss = regression.evidence(*arrays, np.inf, **SHARED)
-        assert float(gauss) == pytest.approx(stats.multivariate_normal(np.zeros(40), v * k).logpdf(y), rel=1e-6)
+        assert float(gauss) == pytest.approx(stats.multivariate_normal(np.zeros(40), v * k).logpdf(y), abs=1e-4)
 
     def test_prediction_is_the_posterior_of_the_law(self, data: tuple) -> None:
         x, y, x_test = data
@@ -243,7 +243,8 @@ class TestClassification:
         assert np.isnan(foreign["accuracy"])
 
     def test_corruptions_keep_shape_and_grow_with_level(self) -> None:
-        x = np.random.default_rng(0).uniform(size=(20, 8, 8))
+        x = np.zeros((20, 12, 12))
+        x[:, 2:10, 5:7] = 1.0  # a bar
         for kind in image_sets.CORRUPTIONS:
             changes = [
                 np.abs(image_sets.corrupt(x, kind, level, np.random.default_rng(0)) - x).mean() for level in (1, 3, 5)
