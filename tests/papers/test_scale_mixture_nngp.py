@@ -1,5 +1,7 @@
 """Laws, priors and finite networks against SciPy, neural-tangents, networks with weights and brute force."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +24,7 @@ from reprise.papers.infinite_width.scale_mixture_nngp import (
     trained_study,
 )
 
-NET = {"hidden": 2, "w_std": 1.3, "b_std": 0.4}
+NET: dict[str, Any] = {"hidden": 2, "w_std": 1.3, "b_std": 0.4}
 
 
 def kernel(n: int, seed: int = 0) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Learning with scale mixtures against exact inference, brute force and properties."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,8 @@ from reprise.papers.infinite_width.scale_mixture_nngp import (
     variational,
 )
 
-SHARED = {"hidden": 2, "activation": "erf"}
+SHARED: dict[str, Any] = {"hidden": 2, "activation": "erf"}
+Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ class TestRegression:
         k = np.asarray(architectures.mlp(both, both, w_std=w, b_std=b, **SHARED))
         return k + noise * np.eye(len(k))
 
-    def test_evidence_is_scipys_density(self, data: tuple) -> None:
+    def test_evidence_is_scipys_density(self, data: Data) -> None:
         x, y, x_test = data
         k, v = self.matrices(x, x_test)[:40, :40], float(np.exp(self.theta[2]))
         arrays = (jnp.asarray(self.theta), jnp.asarray(x), jnp.asarray(y))
@@ -47,7 +50,7 @@ class TestRegression:
         gauss = regression.evidence(*arrays, np.inf, **SHARED)
         assert float(gauss) == pytest.approx(stats.multivariate_normal(np.zeros(40), v * k).logpdf(y), abs=1e-4)
 
-    def test_prediction_is_the_posterior_of_the_law(self, data: tuple) -> None:
+    def test_prediction_is_the_posterior_of_the_law(self, data: Data) -> None:
         x, y, x_test = data
         k, v = self.matrices(x, x_test), float(np.exp(self.theta[2]))
         found = regression.predict(regression.Fit(self.theta, 0.0, 2.0), x, y, x_test, **SHARED)
@@ -56,7 +59,7 @@ class TestRegression:
         np.testing.assert_allclose(found.spread**2, np.diag(law.shape), rtol=1e-5)
         assert found.dof == 44.0
 
-    def test_prediction_with_huge_a_is_the_gaussian_one(self, data: tuple) -> None:
+    def test_prediction_with_huge_a_is_the_gaussian_one(self, data: Data) -> None:
         x, y, x_test = data
         gauss, student = (
             regression.predict(regression.Fit(self.theta, 0.0, a), x, y, x_test, **SHARED) for a in (np.inf, 1e9)
@@ -64,7 +67,7 @@ class TestRegression:
         targets = np.linspace(-1, 1, 7)
         np.testing.assert_allclose(student.nll(targets), gauss.nll(targets), rtol=1e-6, atol=1e-6)
 
-    def test_fit_beats_its_starts_and_its_slope_is_right(self, data: tuple) -> None:
+    def test_fit_beats_its_starts_and_its_slope_is_right(self, data: Data) -> None:
         x, y, _ = data
         found = regression.fit(x, y, 2.0, steps=15, **SHARED)
         arrays = (jnp.asarray(x), jnp.asarray(y))
@@ -76,7 +79,7 @@ class TestRegression:
             self.theta,
         ) == pytest.approx(0.0, abs=1e-5)
 
-    def test_no_prior_of_the_scale_beats_a_point_mass(self, data: tuple) -> None:
+    def test_no_prior_of_the_scale_beats_a_point_mass(self, data: Data) -> None:
         x, y, _ = data
         gain = regression.gain_of_point_mass(regression.Fit(self.theta, 0.0, 2.0), x, y, **SHARED)
         assert gain > 0

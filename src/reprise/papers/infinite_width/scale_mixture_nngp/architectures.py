@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 import reprise._x64  # noqa: F401
 from reprise.kernels import closed_form
+from reprise.kernels.activations import resolve
 
 Scalar = float | Float[Array, ""]
 
@@ -100,7 +101,7 @@ def mlp_variance(
     x: Float[Array, "n d"], *, hidden: int, activation: str = "relu", w_std: Scalar = 1.0, b_std: Scalar = 0.0
 ) -> Float[Array, " n"]:
     """Diagonal of `mlp` without its off-diagonal."""
-    moment = closed_form.resolve(activation).moment
+    moment = resolve(activation).moment
     variance = _product(x, None, w_std, b_std)
     for _ in range(hidden - 1):
         variance = jnp.square(w_std) * moment(variance) + jnp.square(b_std)
@@ -126,17 +127,18 @@ def _product(p: Array, q: Array | None, w_std: Scalar, b_std: Scalar) -> Array:
 
 def _expected(cross: Array, v1: Array, v2: Array, activation: str) -> tuple[Array, Array, Array]:
     """Second moments of activations: between the two sets, and of each set's points."""
-    rule = closed_form.resolve(activation)
+    rule = resolve(activation)
     return rule.dual(cross, v1[:, None], v2[None, :])[0], rule.moment(v1), rule.moment(v2)
 
 
 def _relu_product(cross: Array, v1: Array, v2: Array) -> Array:
     """Expected product of two rectified Gaussians, elementwise (Cho and Saul 2009)."""
-    return closed_form.resolve("relu").dual(cross, v1, v2)[0]
+    return resolve("relu").dual(cross, v1, v2)[0]
 
 
 def _patch_mean(m: Float[Array, "... h w"]) -> Float[Array, "... h w"]:
     """Mean over 3 x 3 neighbours, zeros outside the image."""
     padded = jnp.pad(m, [(0, 0)] * (m.ndim - 2) + [(1, 1), (1, 1)])
     h, w = m.shape[-2:]
-    return sum(padded[..., i : i + h, j : j + w] for i in range(3) for j in range(3)) / 9.0
+    shifted = [padded[..., i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    return jnp.sum(jnp.stack(shifted), axis=0) / 9.0

@@ -118,7 +118,7 @@ def prepare(task: Task, kernel: Kernel, inducing: int) -> Prepared:
     first, second = len(parts[0]), len(parts[0]) + len(parts[1])
     return Prepared(
         task,
-        *(variational.Features(np.asarray(found.a)[rows], np.asarray(found.rest)[rows])
+        *(variational.Features(jnp.asarray(np.asarray(found.a)[rows]), jnp.asarray(np.asarray(found.rest)[rows]))
           for rows in (slice(first), slice(first, second), slice(second, None))),
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ def scores(
 def sampled_rows(task: Task, kernel: Kernel, settings: Settings, *, seed: int) -> list[dict[str, object]]:
     """The exact posteriors of both processes on fewer points, by Markov chains; prior scales chosen in the same way."""
     n, limit = settings.chain_points, 500
-    x, labels = task.train.x[:n], jnp.asarray(task.train.labels[:n])
+    x, labels = task.train.x[:n], jnp.asarray(np.asarray(task.train.labels)[:n])
     k = kernel.between(x, x)
     root = np.linalg.cholesky(0.5 * (k + k.T) + 1e-6 * np.trace(k) / n * np.eye(n))
     parts = {"valid": task.valid, "test": task.test, **task.elsewhere}

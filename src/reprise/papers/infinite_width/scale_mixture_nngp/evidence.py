@@ -77,6 +77,11 @@ def law_hill(survival: Cdf, share: float) -> float:
     return float(1 / np.trapezoid(survival(far) / share, np.log(far)))
 
 
+def t_survival(dof: float, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """P(|t| > x) for Student's law."""
+    return np.asarray(2 * stats.t(dof).sf(x))
+
+
 def farthest(estimates: Sequence[Estimate], target: float) -> Estimate:
     """Of several estimates, that whose interval reaches farthest from the target."""
     return max(estimates, key=lambda e: max(abs(float(np.max(e.low)) - target), abs(float(np.max(e.high)) - target)))

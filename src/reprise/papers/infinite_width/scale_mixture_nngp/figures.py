@@ -1,7 +1,8 @@
 """The chapter's figures on laws and priors: each gives the figure and a tidy frame of exactly what it draws."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from functools import partial
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy import stats
 from reprise import plotting
 from reprise.estimate import Estimate
 from reprise.papers.infinite_width.scale_mixture_nngp import laws
-from reprise.papers.infinite_width.scale_mixture_nngp.evidence import law_hill, tail_ratio
+from reprise.papers.infinite_width.scale_mixture_nngp.evidence import law_hill, t_survival, tail_ratio
 from reprise.papers.infinite_width.scale_mixture_nngp.initial_study import InitialStudy
 from reprise.papers.infinite_width.scale_mixture_nngp.scale_study import NARROW, SamplingStudy
 from reprise.papers.infinite_width.scale_mixture_nngp.toy import Toy, make_toy
@@ -84,7 +85,7 @@ def scales_and_tails(study: InitialStudy, share: float = 0.05) -> Drawn:
     plotting.log_ticks(left, "x", list(widths))
     left.set(xlabel="width (units)", ylabel="Kolmogorov distance from $t_4$", ylim=(0.0, None))
     found = [tail_ratio(study.scaled(a)[:, 0, 0], 1.0, share) for a in study.shapes]
-    exact = [law_hill(lambda x, a=a: 2 * stats.t(2 * a).sf(x), share) for a in study.shapes]
+    exact = [law_hill(partial(t_survival, 2 * a), share) for a in study.shapes]
     tails = _frame("Hill, networks", 2 * np.asarray(study.shapes), found)
     plotting.theory(right, tails.x, exact)
     right.plot(tails.x, tails.x, color=plotting.REPORTED, linewidth=1.0)
@@ -134,7 +135,7 @@ def sampling_errors(study: SamplingStudy, slope: Estimate) -> Drawn:
     for (name, rows), colour in zip(study.error.items(), (*plotting.GROUPS[:4], plotting.CONTROL), strict=True):
         table = _frame(name, sizes, [mean(column, method="bootstrap") for column in rows.T])
         draw = plotting.control if name == NARROW else plotting.experiment
-        options = {} if name == NARROW else {"color": colour}
+        options: dict[str, Any] = {} if name == NARROW else {"color": colour}
         draw(ax, table.x, table.value, table.low, table.high, label=name, linestyle="-", linewidth=0.8, **options)
         frames.append(table)
     guide = frames[0].value.iloc[0] * (sizes / sizes[0]) ** -0.5

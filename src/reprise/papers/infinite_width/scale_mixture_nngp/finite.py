@@ -8,7 +8,7 @@ batches along a leading axis, from one key.
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -160,7 +160,8 @@ def _chunk(
     outputs: int,
     activation: str,
 ) -> tuple[Array, Array]:
-    options = {"width": width, "hidden": hidden, "activation": activation, "w_std": w_std, "b_std": b_std}
+    options: dict[str, Any] = {"width": width, "hidden": hidden, "activation": activation}
+    options |= {"w_std": w_std, "b_std": b_std}
     pixels = x.shape[1] * x.shape[2] if architecture == "conv" else 1
     n = width * pixels
     inside = count_normals(architecture, len(x), width, hidden)

@@ -1,7 +1,7 @@
 """Images to learn from, and images that are none of their kind: other sets, rotated and noisy copies."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +41,7 @@ def load_task(name: str, seed: int, *, train: int, valid: int, test: int, size: 
 
     KMNIST is used through its test part alone. Foreign images keep no label: their classes are others.
     """
-    options = {"flatten": False, "size": size, "seed": seed}
+    options: dict[str, Any] = {"flatten": False, "size": size, "seed": seed}
     if name == "digits":
         options |= {"split": seed, "train_fraction": 0.7}
     data = datasets.load(name, n_train=train + valid, n_test=test, **options)

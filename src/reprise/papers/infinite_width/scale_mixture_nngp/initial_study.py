@@ -1,6 +1,7 @@
 """Networks at initialisation against Student's t law: the evidence for claim C1."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ from reprise.papers.infinite_width.scale_mixture_nngp.evidence import (
     law_hill,
     share_difference,
     smallest_p,
+    t_survival,
     tail_ratio,
 )
 from reprise.papers.infinite_width.scale_mixture_nngp.finite import Outputs, draw_outputs
@@ -180,9 +182,7 @@ def report(study: InitialStudy, share: float = 0.05) -> str:
     rows = ["| a | 2a | Hill, networks | Hill, t law at the same share |", "|---|---|---|---|"]
     for a in study.shapes:
         found = hill(study.scaled(a)[:, 0, 0], share)[0]
-        rows.append(
-            f"| {a:g} | {2 * a:g} | {found:.2f} | {law_hill(lambda x, a=a: 2 * stats.t(2 * a).sf(x), share):.2f} |"
-        )
+        rows.append(f"| {a:g} | {2 * a:g} | {found:.2f} | {law_hill(partial(t_survival, 2 * a), share):.2f} |")
     return "\n".join(rows)
 
 

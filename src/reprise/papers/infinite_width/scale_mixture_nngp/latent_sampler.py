@@ -38,13 +38,13 @@ class State(NamedTuple):
 class Randomness(NamedTuple):
     """All random numbers of a chain, drawn beforehand; leading axes are kept draws and the sweeps between them."""
 
-    fresh: Float[np.ndarray, "k thin slices n c"]
-    level: Float[np.ndarray, "k thin slices"]
-    angle: Float[np.ndarray, "k thin slices tries"]
-    gamma: Float[np.ndarray, "k thin"]  # Gamma(a + Cn/2)
-    step: Float[np.ndarray, "k thin"]
-    accept: Float[np.ndarray, "k thin"]
-    output: Float[np.ndarray, "k t c"]
+    fresh: Float[Array, "k thin slices n c"]
+    level: Float[Array, "k thin slices"]
+    angle: Float[Array, "k thin slices tries"]
+    gamma: Float[Array, "k thin"]  # Gamma(a + Cn/2)
+    step: Float[Array, "k thin"]
+    accept: Float[Array, "k thin"]
+    output: Float[Array, "k t c"]
 
 
 def draw_randomness(
@@ -52,7 +52,7 @@ def draw_randomness(
 ) -> Randomness:
     """Random numbers for so many sweeps."""
     k = sweeps // _THIN
-    return Randomness(
+    drawn = (
         rng.normal(size=(k, _THIN, _SLICES, n, classes)),
         np.log(rng.uniform(size=(k, _THIN, _SLICES))),
         rng.uniform(size=(k, _THIN, _SLICES, _TRIES)),
@@ -61,6 +61,7 @@ def draw_randomness(
         np.log(rng.uniform(size=(k, _THIN))),
         rng.normal(size=(k, tests, classes)),
     )
+    return Randomness(*(jnp.asarray(part) for part in drawn))
 
 
 def log_likelihood(f: Float[Array, "n c"], labels: Int[Array, " n"]) -> Float[Array, ""]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -92,7 +92,7 @@ def study_regression(names: Sequence[str], splits: int, conditions: Sequence[str
 
 def compare(task: Task, settings: Settings) -> list[dict[str, object]]:
     """Both processes and three controls on one split."""
-    shared = {"hidden": settings.hidden, "activation": settings.activation}
+    shared: dict[str, Any] = {"hidden": settings.hidden, "activation": settings.activation}
     data = (task.x, task.y)
     fits = {
         name: regression.fit(*data, a, steps=settings.steps, **shared) for name, a in (("nngp", np.inf), ("t", SHAPE))

@@ -80,7 +80,8 @@ def study_sampling(found: Scalar, sizes: list[int], *, seed: int, repeats: int =
     """For every prior, the predictive density by importance sampling from a conjugate proposal; and a narrow one."""
     proposal = scale_priors.conjugate_proposal(found.q, found.n, a=0.25, b=0.0)
     narrow = scale_priors.log_normal(float(np.log(found.q / found.n)), 0.1)
-    error, effective = {}, {}
+    error: dict[str, np.ndarray] = {}
+    effective: dict[str, np.ndarray] = {}
     cases = [(prior.name, prior, proposal) for prior in scale_priors.PRIORS]
     cases.append((NARROW, scale_priors.PRIORS[1], narrow))
     for name, prior, source in track(cases, "priors"):

@@ -1,6 +1,6 @@
 """Trained ensembles against their predicted laws: the evidence for claim C3."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -49,7 +49,7 @@ def study_trained(
     networks, and closer to the limit at a given width.
     """
     toy = toy._replace(y=0.5 * toy.y)
-    net = {"hidden": hidden, "w_std": w_std, "b_std": b_std}
+    net: dict[str, Any] = {"hidden": hidden, "w_std": w_std, "b_std": b_std}
     data = (toy.x, toy.y, toy.x_test)
     k, theta = toy.blocks(), toy.blocks(tangent=True)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())

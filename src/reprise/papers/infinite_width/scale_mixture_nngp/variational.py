@@ -89,8 +89,8 @@ def logits_at(
 class Noise(NamedTuple):
     """Random numbers of a training run, drawn beforehand and the same for all processes that are compared."""
 
-    rows: Int[np.ndarray, "steps batch"]
-    white: Float[np.ndarray, "steps nodes batch c"]
+    rows: Int[Array, "steps batch"]
+    white: Float[Array, "steps nodes batch c"]
 
 
 def draw_noise(
@@ -98,7 +98,8 @@ def draw_noise(
 ) -> Noise:
     """Minibatches and standard normal numbers for a bound with so many nodes of the scale."""
     rows = rng.integers(0, n, size=(steps, batch))
-    return Noise(rows, rng.standard_normal((steps, nodes, batch, classes), dtype=np.float32))
+    white = rng.standard_normal((steps, nodes, batch, classes), dtype=np.float32)
+    return Noise(jnp.asarray(rows), jnp.asarray(white))
 
 
 class Kind(NamedTuple):
