@@ -80,8 +80,9 @@ class TestRegression:
         ) == pytest.approx(0.0, abs=1e-5)
 
     def test_no_prior_of_the_scale_beats_a_point_mass(self, data: Data) -> None:
-        x, y, _ = data
-        gain = regression.gain_of_point_mass(regression.Fit(self.theta, 0.0, 2.0), x, y, **SHARED)
+        x, y, x_test = data
+        q = regression.predict(regression.Fit(self.theta, 0.0, 2.0), x, y, x_test, **SHARED).q
+        gain = regression.gain_of_point_mass(q, 40, 2.0)
         assert gain > 0
         arrays = (jnp.asarray(x), jnp.asarray(y))
 

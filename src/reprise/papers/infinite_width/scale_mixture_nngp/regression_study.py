@@ -49,16 +49,16 @@ def load_task(name: str, split: int, condition: str, points: int) -> Task:
     axis: training on the lower 80 %, testing on the rest, each thinned at random.
     """
     rng = np.random.default_rng([split, CONDITIONS.index(condition)])
+    data = datasets.load(name, split=split, train_fraction=0.9, scale="standard", scale_y=None)
     if condition == "shift":
-        data = datasets.load(name, split=split, train_fraction=1.0, scale="standard", scale_y=None)
-        axis = np.linalg.svd(data.x - data.x.mean(0), full_matrices=False)[2][0]
-        order = np.argsort(data.x @ (axis * np.sign(axis[np.argmax(np.abs(axis))])))
+        x, y = np.concatenate([data.x, data.x_test]), np.concatenate([data.y, data.y_test])
+        axis = np.linalg.svd(x - x.mean(0), full_matrices=False)[2][0]
+        order = np.argsort(x @ (axis * np.sign(axis[np.argmax(np.abs(axis))])))
         inner, outer = np.split(order, [int(0.8 * len(order))])
         chosen = rng.choice(inner, min(points, int(0.9 * len(inner))), replace=False)
-        tests = rng.choice(outer, len(order) // 10, replace=False)
-        x, y, x_test, y_test = data.x[chosen], data.y[chosen], data.x[tests], data.y[tests]
+        tests = rng.choice(outer, len(data.x_test), replace=False)
+        x, y, x_test, y_test = x[chosen], y[chosen], x[tests], y[tests]
     else:
-        data = datasets.load(name, split=split, train_fraction=0.9, scale="standard", scale_y=None)
         chosen = rng.permutation(len(data.x))[:points]
         x, y, x_test, y_test = data.x[chosen], data.y[chosen], data.x_test, data.y_test
     centre, unit = x.mean(0), x.std(0) + 1e-9
@@ -101,7 +101,7 @@ def compare(task: Task, settings: Settings) -> list[dict[str, object]]:
     made["t, huge a"] = regression.predict(fits["nngp"]._replace(a=1e8), *data, task.x_test, **shared)
     made["t, half spread"] = made["t"]._replace(spread=0.5 * made["t"].spread)
     made["constant"] = regression.Prediction(np.zeros_like(task.y_test), np.ones_like(task.y_test), np.inf)
-    gain = regression.gain_of_point_mass(fits["t"], *data, **shared)
+    gain = regression.gain_of_point_mass(made["t"].q, len(task.y), SHAPE)
     return [
         {
             "method": name,
