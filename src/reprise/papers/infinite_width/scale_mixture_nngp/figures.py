@@ -14,7 +14,7 @@ from reprise.estimate import Estimate
 from reprise.papers.infinite_width.scale_mixture_nngp import laws
 from reprise.papers.infinite_width.scale_mixture_nngp.evidence import law_hill, t_survival, tail_ratio
 from reprise.papers.infinite_width.scale_mixture_nngp.initial_study import InitialStudy
-from reprise.papers.infinite_width.scale_mixture_nngp.scale_study import NARROW, SamplingStudy
+from reprise.papers.infinite_width.scale_mixture_nngp.scale_study import NARROW, SamplingStudy, error_slopes
 from reprise.papers.infinite_width.scale_mixture_nngp.toy import Toy, make_toy
 from reprise.papers.infinite_width.scale_mixture_nngp.trained_study import TrainedStudy
 from reprise.statistics import ks_distance, mean
@@ -127,7 +127,7 @@ def bands(seed: int, *, hidden: int, w_std: float, b_std: float, noise: float, f
     return {"fig": fig, "data": pd.concat(frames, ignore_index=True)}
 
 
-def sampling_errors(study: SamplingStudy, slope: Estimate) -> Drawn:
+def sampling_errors(study: SamplingStudy) -> Drawn:
     """Error of importance sampling against the number of draws."""
     fig, ax = plotting.single("Importance sampling of one number")
     frames = []
@@ -140,7 +140,9 @@ def sampling_errors(study: SamplingStudy, slope: Estimate) -> Drawn:
         frames.append(table)
     guide = frames[0].value.iloc[0] * (sizes / sizes[0]) ** -0.5
     plotting.theory(ax, sizes, guide, label=r"$\propto 1/\sqrt{S}$")
-    plotting.slope_note(ax, slope, (sizes[1], float(frames[0].value.iloc[1])), plotting.INK, side="below")
+    plotting.slope_note(
+        ax, error_slopes(study)["measured"], (sizes[1], float(frames[0].value.iloc[1])), plotting.INK, side="below"
+    )
     plotting.log_ticks(ax, "x", study.sizes)
     plotting.log_ticks(ax, "y")
     ax.set(xlabel="draws S of the scale", ylabel="largest error of the density, over its peak")

@@ -27,7 +27,7 @@ class Settings(NamedTuple):
     """What all fits share."""
 
     points: int  # training points, drawn from the training part
-    steps: int
+    steps: int = 30  # of L-BFGS, from each of two starts
     hidden: int = 4
     activation: str = "erf"
 

@@ -23,6 +23,7 @@ from reprise.papers.infinite_width.scale_mixture_nngp.evidence import (
 from reprise.papers.infinite_width.scale_mixture_nngp.scale_priors import ScalePrior
 from reprise.papers.infinite_width.scale_mixture_nngp.toy import Toy
 from reprise.progress import track
+from reprise.statistics import slope
 
 NARROW = "narrow proposal"
 
@@ -97,6 +98,14 @@ def study_sampling(found: Scalar, sizes: list[int], *, seed: int, repeats: int =
             shares.append(drawn[-1].effective_share())
         error[name], effective[name] = np.asarray(rows), np.asarray(shares)
     return SamplingStudy(sizes, error, effective)
+
+
+def error_slopes(study: SamplingStudy) -> Pair:
+    """Log-log slope of the error against the number of draws, over the four priors; control: the narrow proposal."""
+    return {
+        "measured": slope(study.sizes, mean_error(study)),
+        "control": slope(study.sizes, study.error[NARROW]),
+    }
 
 
 def mean_error(study: SamplingStudy) -> Float[np.ndarray, "repeats sizes"]:

@@ -34,8 +34,6 @@ class TrainedStudy(NamedTuple):
 def study_trained(
     toy: Toy,
     *,
-    nets: int,
-    last_nets: int,
     widths: list[int],
     hidden: int,
     w_std: float,
@@ -43,6 +41,8 @@ def study_trained(
     steps: int,
     last_steps: int,
     key: PRNGKeyArray,
+    nets: int = 1000,
+    last_nets: int = 4000,
 ) -> TrainedStudy:
     """Train both kinds of ensemble on the toy; the rate is 1.4 over the tangent kernel's largest eigenvalue (2 is the end).
 
