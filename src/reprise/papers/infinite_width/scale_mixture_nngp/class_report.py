@@ -8,7 +8,7 @@ from reprise.papers.infinite_width.scale_mixture_nngp.evidence import Pair
 from reprise.plotting import interval_text
 from reprise.statistics import mean
 
-METHODS = ("SVGP", "SVGP, temperature", "SVTP", "NNGP, sampled", "t, sampled")
+METHODS = ("SVGP", "SVGP, temperature", "SVTP", "frozen, a = 2", "NNGP, sampled", "t, sampled")
 
 
 def gaps(table: pd.DataFrame, method: str, baseline: str, column: str = "nll") -> dict[tuple[str, str], Estimate]:
@@ -103,6 +103,7 @@ def scales(table: pd.DataFrame) -> str:
     shift = {
         "SVTP − SVGP": ("SVTP", "SVGP"),
         "SVTP − SVGP with temperature": ("SVTP", "SVGP, temperature"),
+        "SVTP whose tails are kept (frozen, a = 2) − SVGP": ("frozen, a = 2", "SVGP"),
         "exact posteriors, t − NNGP": ("t, sampled", "NNGP, sampled"),
     }
     for name, (method, baseline) in shift.items():

@@ -5,6 +5,7 @@ Learnt are the weight and bias scales of the kernel, $v$ and $\epsilon$ (the pap
 $v=\frac ba\sigma_w^2$ matters), by L-BFGS on the exact evidence from the same starts with the same number of steps.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -70,7 +71,14 @@ def _loss(theta: Array, x: Array, y: Array, a: float, *, hidden: int, activation
 
 
 def fit(
-    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"], a: float, *, hidden: int, activation: str, steps: int
+    x: Float[np.ndarray, "n d"],
+    y: Float[np.ndarray, " n"],
+    a: float,
+    *,
+    hidden: int,
+    activation: str,
+    steps: int,
+    starts: Sequence[Sequence[float] | np.ndarray] = STARTS,
 ) -> Fit:
     """Best evidence from all starts; `a` infinite for a Gaussian process."""
     inputs, targets = jnp.asarray(x), jnp.asarray(y)
@@ -82,7 +90,7 @@ def fit(
 
     options = {"maxiter": steps, "maxfun": 2 * steps}
     ends = [
-        optimize.minimize(value, start, jac=True, method="L-BFGS-B", bounds=BOUNDS, options=options) for start in STARTS
+        optimize.minimize(value, start, jac=True, method="L-BFGS-B", bounds=BOUNDS, options=options) for start in starts
     ]
     best = min(ends, key=lambda e: e.fun)
     return Fit(np.asarray(best.x), -float(best.fun) * len(y), a)

@@ -94,9 +94,11 @@ def compare(task: Task, settings: Settings) -> list[dict[str, object]]:
     """Both processes and three controls on one split."""
     shared: dict[str, Any] = {"hidden": settings.hidden, "activation": settings.activation}
     data = (task.x, task.y)
-    fits = {
-        name: regression.fit(*data, a, steps=settings.steps, **shared) for name, a in (("nngp", np.inf), ("t", SHAPE))
-    }
+    kinds = {"nngp": np.inf, "t": SHAPE}
+    fits = {name: regression.fit(*data, a, steps=settings.steps, **shared) for name, a in kinds.items()}
+    for name, other in (("nngp", fits["t"]), ("t", fits["nngp"])):  # neither shall lose by a local optimum
+        again = regression.fit(*data, kinds[name], steps=settings.steps, starts=[other.theta], **shared)
+        fits[name] = max(fits[name], again, key=lambda found: found.evidence)
     made = {name: regression.predict(found, *data, task.x_test, **shared) for name, found in fits.items()}
     made["t, huge a"] = regression.predict(fits["nngp"]._replace(a=1e8), *data, task.x_test, **shared)
     made["t, half spread"] = made["t"]._replace(spread=0.5 * made["t"].spread)
