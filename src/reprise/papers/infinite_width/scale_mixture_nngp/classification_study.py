@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
+from scipy import special
 
 from reprise.papers.infinite_width.scale_mixture_nngp import variational
 from reprise.papers.infinite_width.scale_mixture_nngp.image_sets import Images, Kernel, Task, load_task
@@ -19,7 +20,7 @@ from reprise.progress import track
 SHAPE = 2.0
 HUGE = 1.0e6
 CLASSES, HIDDEN, SWEEPS = 10, 3, 600
-TEMPERATURES = np.geomspace(0.05, 5.0, 25)
+TEMPERATURES = np.geomspace(0.1, 5.0, 41)
 
 
 class Settings(NamedTuple):
@@ -99,7 +100,8 @@ def sparse_rows(task: Task, kernel: Kernel, settings: Settings, *, seed: int) ->
         v, u = settings.scales[gauss], settings.scales[student]
         rest = list(pool.map(fit, [(at, FROZEN, HUGE, v), (at, FROZEN, SHAPE, v), (few, SVTP, SHAPE, u)]))
     best = fitted[gauss]
-    losses = [nll(_log_p(best, at.valid, v, SVGP, t), task.valid.labels) for t in TEMPERATURES]
+    held_out = _log_p(best, at.valid, v, SVGP)
+    losses = [nll(tempered(held_out, t), task.valid.labels) for t in TEMPERATURES]
     temperature = float(TEMPERATURES[int(np.argmin(losses))])
     rows = scores("SVGP", best, at, v, SVGP)
     rows += scores("SVGP, temperature", best, at, v, SVGP, temperature)
@@ -127,7 +129,7 @@ def scores(
     name: str, q: Posterior, at: Prepared, scale: float, kind: Kind, temperature: float = 1.0
 ) -> list[dict[str, object]]:
     """One row for each kind of image."""
-    log_p = _log_p(q, at.others, scale, kind, temperature)
+    log_p = tempered(_log_p(q, at.others, scale, kind), temperature)
     parts = {"test": at.task.test, **at.task.elsewhere}
     ends = np.cumsum([len(part.x) for part in parts.values()])[:-1]
     common = {"method": name, "prior_scale": scale, "scale": _mean_scale(q, kind, scale), "dof": _dof(q, kind)}
@@ -204,10 +206,19 @@ def ece(log_p: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"], bins: in
     return float(np.sum(np.abs(gaps)) / len(labels))
 
 
-def _log_p(q: Posterior, at: variational.Features, scale: float, kind: Kind, temperature: float = 1.0) -> np.ndarray:
+def tempered(log_p: Float[np.ndarray, "n c"], temperature: float) -> Float[np.ndarray, "n c"]:
+    """Probabilities to the power of 1 / temperature, normalised again.
+
+    >>> np.exp(tempered(np.log([[0.8, 0.2]]), 0.5)).round(4)
+    array([[0.9412, 0.0588]])
+    """
+    return np.asarray(special.log_softmax(log_p / temperature, axis=1))
+
+
+def _log_p(q: Posterior, at: variational.Features, scale: float, kind: Kind) -> np.ndarray:
     white = np.random.default_rng(0).standard_normal((25, 20, 1, CLASSES), dtype=np.float32)
-    numbers = jnp.float32(scale), jnp.asarray(kind.student), jnp.float32(temperature)
-    return np.asarray(variational.log_probabilities(white, q, at, *numbers), np.float64)
+    found = variational.log_probabilities(white, q, at, jnp.float32(scale), jnp.asarray(kind.student))
+    return np.asarray(found, np.float64)
 
 
 def _part(task: Task, images: str) -> Images:

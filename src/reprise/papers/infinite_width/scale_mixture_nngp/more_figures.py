@@ -38,7 +38,7 @@ def regression(synthetic: SyntheticStudy, table: pd.DataFrame) -> Drawn:
         frames.append(table_of)
     guide = float(frames[0].value.iloc[2]) * (sizes[2] / sizes) ** 2
     plotting.theory(left, sizes, guide)
-    plotting.direct_label(left, sizes[-1], float(guide[-1]), "∝ 1/n²", plotting.INK, "above")
+    plotting.direct_label(left, sizes[2], float(guide[2]), "∝ 1/n²", plotting.INK, "below")
     frames.append(pd.DataFrame({"panel": "synthetic", "quantity": "1/n^2", "x": sizes, "value": guide}))
     plotting.log_ticks(left, "x", synthetic.sizes)
     plotting.log_ticks(left, "y")

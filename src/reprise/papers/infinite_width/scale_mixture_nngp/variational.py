@@ -177,7 +177,6 @@ def log_probabilities(
     at: Features,
     scale: Array,
     student: Array,
-    temperature: Array,
 ) -> Float[Array, "n c"]:
     """Logarithm of the mean softmax: quadrature over the scale, draws of the outputs at each node.
 
@@ -186,7 +185,7 @@ def log_probabilities(
     s, weights = scale_nodes(q, scale, student, white.shape[1])
 
     def part(total: Array, own: Array) -> tuple[Array, None]:
-        p = jax.nn.softmax(logits_at(q, at, s, own) / temperature)
+        p = jax.nn.softmax(logits_at(q, at, s, own))
         return total + jnp.tensordot(weights, p, 1), None
 
     start = jnp.zeros((len(at.rest), q.mean.shape[0]), jnp.float32)
