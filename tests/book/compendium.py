@@ -65,6 +65,20 @@ CITATION = {
 }
 
 
+CHART = {
+    "title": "Powers of the width",
+    "caption": "Hops shrink like $n^{-1/2}$.",
+    "axis": "exponent of the width",
+    "marks": [{"at": -0.5, "text": "1/√n"}, {"at": 0.0, "text": "constant"}],
+    "rows": [
+        {"slug": "lazy-frogs", "claim": "C1", "check": "error slope", "what": "length of a hop"},
+        {"slug": "lazy-frogs", "claim": "C2", "check": "share of seeds", "what": "frogs that sit"},
+        {"slug": "lazy-frogs", "claim": "C3", "check": "gap to the limit", "what": "what was not run"},
+        {"slug": "not-yet-there", "claim": "C1", "check": "slope", "what": "a paper to come"},
+    ],
+}
+
+
 def claim(number: int, keys: list[str], verdict: str, profile: str = "quick") -> dict[str, Any]:
     """One claim of a card, and beside it what the record says of it."""
     return {"number": number, "keys": keys, "verdict": verdict, "profile": profile}
@@ -110,6 +124,10 @@ def write(root: Path) -> Path:
     shutil.copytree(REPOSITORY / "book", root / "book", ignore=shutil.ignore_patterns("records", "papers", "generated"))
     shutil.copy(REPOSITORY / "_config.yml", root)
     (root / "CITATION.cff").write_text(yaml.safe_dump(CITATION))
+    (root / "book" / "parts" / "infinite_width.md").write_text(
+        "# Wide ponds\n\nThey agree.\n\n<!-- chart -->\n\nRead on.\n"
+    )
+    (root / "book" / "parts" / "infinite_width.yml").write_text(yaml.safe_dump(CHART, allow_unicode=True))
     for slug, paper in PAPERS.items():
         card = card_of(slug, paper)
         folder = root / "notebooks" / paper["topic"]

@@ -9,7 +9,16 @@ from dataclasses import replace
 import nbformat
 import pytest
 
-from reprise.compendium import boxes, page_cells, page_docstrings, page_interval, page_lists, page_parts, site_markup
+from reprise.compendium import (
+    boxes,
+    page_cells,
+    page_chart,
+    page_docstrings,
+    page_interval,
+    page_lists,
+    page_parts,
+    site_markup,
+)
 from reprise.compendium import page_text as text
 from reprise.compendium.criteria import AtLeast, AtMost, Equals, Ordered, Within
 from reprise.compendium.page_model import BookError
@@ -211,6 +220,27 @@ def test_a_part_page_opens_with_what_was_written_about_it(invented, tmp_path):
     (tmp_path / "book" / "parts").mkdir(parents=True)
     (tmp_path / "book" / "parts" / "infinite_width.md").write_text("# Wide\n\nWords.\n")
     assert page_lists.topic("infinite_width", papers, book).startswith("# Wide\n\nWords.\n")
+
+
+def test_the_chart_of_a_part_draws_what_records_hold(invented, tmp_path):
+    written = page_chart.chart("infinite_width", invented.book)
+    assert written.count("<tr>") == 3  # its head, and two rows: one check was not run, one paper is not there
+    assert "−0.498 [−0.530, −0.460]" in written
+    assert 'href="infinite_width/lazy-frogs.html#lazy-frogs-c1"' in written
+    assert "$" not in written
+    assert page_chart.chart("kernels_and_features", invented.book) == ""
+
+    book = replace(invented.book, root=tmp_path)
+    plan = tmp_path / "book" / "parts" / "infinite_width.yml"
+    plan.parent.mkdir(parents=True)
+    for broken in (
+        "rows: [",
+        "title: t",
+        "rows: [{slug: lazy-frogs, claim: C1, check: eror slope, what: w}]",
+    ):
+        plan.write_text(broken)
+        with pytest.raises(BookError, match=r"infinite_width\.yml"):
+            page_chart.chart("infinite_width", book)
 
 
 def test_the_benchmarks_page_shows_what_was_measured_or_says_that_nothing_was(invented, tmp_path):

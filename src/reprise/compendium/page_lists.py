@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from reprise.compendium import citations, page_images
+from reprise.compendium import citations, page_chart, page_images
 from reprise.compendium import page_text as text
 from reprise.compendium.cards import TOPIC_TITLES
 from reprise.compendium.page_model import BookError, Compendium, Paper
@@ -18,11 +18,16 @@ from reprise.compendium.verdicts import Verdict
 
 
 def topic(name: str, papers: list[Paper], book: Compendium) -> str:
-    """The page of a part: what was written about it in ``book/parts``, then its papers with their verdicts."""
+    """The page of a part: what was written about it in ``book/parts``, then its papers with their verdicts.
+
+    The line ``<!-- chart -->`` of the written part is where the chart goes, if there is one.
+    """
     written = book.book / "parts" / f"{name}.md"
     opening = written.read_text(encoding="utf-8") if written.is_file() else f"# {TOPIC_TITLES[name]} at a glance\n"
     document = f"book/papers/{name}"
     cards = [(p, link(document, p.document + ".html"), text.finding(p.card, p.record)) for p in papers]
+    drawn = page_chart.chart(name, book)
+    opening = opening.replace("<!-- chart -->", raw(drawn) if drawn else "")
     return f"{opening.rstrip()}\n\n{raw(render('topic.html', cards=cards))}"
 
 

@@ -86,10 +86,9 @@ def run(
         work = folder.with_name(f".{run_id}.work")
         _prepare(work)
         started = datetime.now(UTC)
-        source = _source(card)  # now: a file that is edited while the notebook runs is not what made its numbers
         try:
             with devices.claim(paths.root() / "runs") as device_env:
-                _execute(card, profile, values, work, timeout_minutes, device_env, report, cells)
+                source = _execute(card, profile, values, work, timeout_minutes, device_env, report, cells)
             _write_record(work, source, started)
         except BaseException as error:
             failed = _set_aside(work, folder)
@@ -164,7 +163,8 @@ def _execute(
     device_env: dict[str, str],
     report: Callable[[Progress], None] | None,
     cells: int,
-) -> None:
+) -> dict[str, Any]:
+    """Execute the notebook; returns of which code, as it was when the notebook started."""
     top = paths.root()
     job = {
         "notebook": str(card.notebook),
@@ -201,10 +201,12 @@ def _execute(
                 start_new_session=True,
             )
             try:
+                source = _source(card)  # while the kernel starts: what is edited later did not make the numbers
                 code = _wait(process, work, timeout_minutes, report, cells)
             finally:
                 _kill(process)
     _judge_ending(code, work)
+    return source
 
 
 def _wait(

@@ -103,8 +103,9 @@ def kernel_drift(
             is_control=True,
             linestyle=(0, (1, 1)) if name != "ReLU" else "-",
         )
+        at, side = (1, "below") if name == "ReLU" else (len(widths) // 2, "above")  # the lower line and the upper one
         pl.slope_note(
-            left, slopes[name], (widths[-1], _value(means[-1])), color=colour, name=f"{name}: slope", side="left"
+            left, slopes[name], (widths[at], _value(means[at])), color=colour, name=f"{name}: slope", side=side
         )
         frames += [
             _frame(widths, means, panel="kernel", series=name),
