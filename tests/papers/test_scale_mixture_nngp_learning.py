@@ -5,16 +5,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize, stats
 
 from reprise.papers.infinite_width.scale_mixture_nngp import (
     architectures,
+    class_report,
     classification_study,
     conv_ensembles,
     image_sets,
     latent_sampler,
     laws,
+    more_figures,
     regression,
     regression_study,
     synthetic_study,
@@ -99,6 +102,14 @@ class TestRegression:
         for dof in (5.0, np.inf):
             law = regression.Prediction(np.full(20_001, 0.3), np.full(20_001, 1.7), dof)
             assert np.trapezoid(np.exp(-law.nll(grid)), grid) == pytest.approx(1.0, abs=1e-3)
+
+    def test_radial_rival_learns_a_smooth_function(self) -> None:
+        rng = np.random.default_rng(0)
+        x, x_test = rng.normal(size=(60, 2)), rng.normal(size=(200, 2))
+        y, y_test = (np.sin(p[:, 0]) + 0.1 * rng.normal(size=len(p)) for p in (x, x_test))
+        found = regression_study.radial(regression_study.Task(x, y, x_test, y_test, 1.0))
+        assert np.mean((found.mean - y_test) ** 2) < 0.1 * y_test.var()
+        assert 0.88 < found.covered(y_test) < 0.99
 
     def test_tasks_are_disjoint_and_standardised(self) -> None:
         for condition in regression_study.CONDITIONS:
@@ -187,7 +198,7 @@ class TestVariational:
         at, _, x = features(200, 40)
         labels = (x[:, 0] > 0).astype(int)
         noise = variational.draw_noise(np.random.default_rng(0), 200, steps=300, classes=2)
-        q = variational.train(at, labels, 10.0, variational.SVTP, noise, shape=2.0)
+        q = variational.train(at, labels, 10.0, variational.SVTP, noise, shape=2.0, rate=0.03)
         logits = np.asarray(at.a @ q.mean.T)
         assert np.mean(np.argmax(logits, axis=1) == labels) > 0.93
 
@@ -265,6 +276,49 @@ class TestClassification:
             k = kernel.between(x, x)
             np.testing.assert_allclose(np.diag(k), kernel.diagonal(x), rtol=1e-7)
             assert np.linalg.eigvalsh(k).min() > -1e-9
+
+
+def table_of_scores() -> pd.DataFrame:
+    """Three seeds; the SVTP is better by 0.1 on noisy images (with little scatter) and equal on test images."""
+    rows = []
+    for seed in range(3):
+        for images, better in (("noise", 0.1 + 0.001 * seed), ("test", 0.0), ("kmnist", 0.0)):
+            for method in ("SVGP", "SVTP", "frozen, a = 1e6"):
+                ece = np.nan if images == "kmnist" else 0.05
+                nll = 1.0 + 0.2 * seed - better * (method == "SVTP")
+                rows.append({"set": "mnist", "seed": seed, "images": images, "method": method, "nll": nll, "ece": ece})
+    return pd.DataFrame(rows)
+
+
+class TestReports:
+    def test_differences_are_paired_and_test_images_come_first(self) -> None:
+        found = class_report.gaps(table_of_scores(), "SVTP", "SVGP")
+        assert list(found) == [("mnist", "test"), ("mnist", "kmnist"), ("mnist", "noise")]
+        assert found["mnist", "noise"].value == pytest.approx(-0.101)
+        assert found["mnist", "noise"].high < -0.09  # seeds differ by 0.2, which pairing removes
+
+    def test_share_won_counts_pairs_out_of_distribution(self) -> None:
+        pair = class_report.share_won(table_of_scores())
+        assert (pair["measured"].value, pair["control"].value) == (0.5, 0.0)
+        tiny = table_of_scores()
+        tiny.loc[tiny.method == "SVTP", "nll"] = tiny.loc[tiny.method == "SVGP", "nll"].to_numpy() - 1e-5
+        assert class_report.share_won(tiny)["measured"].value == 0.0  # rounding is no gain
+
+    def test_calibration_is_shown_where_labels_have_a_meaning(self) -> None:
+        assert set(class_report.levels(table_of_scores(), "SVTP", "ece")) == {("mnist", "noise"), ("mnist", "test")}
+
+    def test_calibration_figure_draws_its_table(self) -> None:
+        sets = pd.DataFrame(
+            {"set": "uci/yacht", "condition": "clean", "split": [0, 1, 0, 1], "method": ["nngp", "nngp", "t", "t"]}
+            | {"covered": [0.9, 1.0, 0.94, 0.96]}
+        )
+        classes = pd.concat(
+            [table_of_scores(), table_of_scores().replace({"method": {"SVGP": "SVGP, temperature"}})],
+            ignore_index=True,
+        ).drop_duplicates(["method", "seed", "images"])
+        drawn = more_figures.calibration(sets, classes)["data"]
+        assert drawn.query("row == 'yacht, clean'").value.tolist() == pytest.approx([0.95, 0.95])
+        assert len(drawn) == 2 + 3 * 2
 
 
 class TestEnsembles:

@@ -1,6 +1,6 @@
 """Estimates of the quantities that this chapter judges: p-values, tail indices, extremes over several laws, pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,9 @@ from reprise.statistics import ks_distance
 Pair = dict[str, Estimate]
 Cdf = Callable[[Float[np.ndarray, " n"]], Float[np.ndarray, " n"]]
 Law = tuple[Float[np.ndarray, " n"], Cdf]
+
+ROUNDING = 1e-4
+"""Differences in NLL (nats) that count as none: what rounding leaves between two codes for one process."""
 
 
 def smallest_p(laws: Sequence[Law]) -> Estimate:
@@ -85,6 +88,16 @@ def t_survival(dof: float, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"
 def farthest(estimates: Sequence[Estimate], target: float) -> Estimate:
     """Of several estimates, that whose interval reaches farthest from the target."""
     return max(estimates, key=lambda e: max(abs(float(np.max(e.low)) - target), abs(float(np.max(e.high)) - target)))
+
+
+def share_below(estimates: Iterable[Estimate], what: str) -> Estimate:
+    """Share of differences whose interval lies below zero by more than rounding.
+
+    >>> share_below([Estimate(-0.2, -0.3, -0.1, n=5), Estimate(-0.2, -0.5, 0.1, n=5)], "sets").value
+    0.5
+    """
+    won = [float(np.max(e.high)) < -ROUNDING for e in estimates]
+    return Estimate.exact(float(np.mean(won)), n=len(won), method=f"count of {what}")
 
 
 def share_difference(hits: int, n: int, expected: float) -> Estimate:

@@ -1,6 +1,7 @@
 """Regression, Gaussian process against Student's t process: the evidence for claim C4."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -9,12 +10,14 @@ import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 from threadpoolctl import threadpool_limits
 
 from reprise import datasets
 from reprise.estimate import Estimate
 from reprise.papers.infinite_width.scale_mixture_nngp import regression
-from reprise.papers.infinite_width.scale_mixture_nngp.evidence import Pair
+from reprise.papers.infinite_width.scale_mixture_nngp.evidence import Pair, share_below
 from reprise.plotting import interval_text
 from reprise.progress import task as progress
 from reprise.statistics import mean
@@ -102,6 +105,7 @@ def compare(task: Task, settings: Settings) -> list[dict[str, object]]:
     made = {name: regression.predict(found, *data, task.x_test, **shared) for name, found in fits.items()}
     made["t, huge a"] = regression.predict(fits["nngp"]._replace(a=1e8), *data, task.x_test, **shared)
     made["t, half spread"] = made["t"]._replace(spread=0.5 * made["t"].spread)
+    made["RBF"] = radial(task)
     made["constant"] = regression.Prediction(np.zeros_like(task.y_test), np.ones_like(task.y_test), np.inf)
     gain = regression.gain_of_point_mass(made["t"].q, len(task.y), SHAPE)
     return [
@@ -115,6 +119,17 @@ def compare(task: Task, settings: Settings) -> list[dict[str, object]]:
         }
         for name, p in made.items()
     ]
+
+
+def radial(task: Task) -> regression.Prediction:
+    """Scikit-learn's Gaussian process with a radial kernel and noise, by evidence too: is the NNGP a fair rival at all?"""
+    kernel = kernels.ConstantKernel(1.0, (1e-3, 1e4)) * kernels.RBF(2.0, (1e-2, 1e3))
+    kernel += kernels.WhiteKernel(0.1, (1e-6, 1e2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a hyperparameter at its bound is no error here
+        found = GaussianProcessRegressor(kernel).fit(task.x, task.y)
+    mean_of, spread = found.predict(task.x_test, return_std=True)
+    return regression.Prediction(mean_of, spread, np.inf)
 
 
 def differences(
@@ -145,8 +160,8 @@ def share_better(table: pd.DataFrame) -> Pair:
     """Share of sets with outliers or shift on which the difference is significantly negative; control: a = 1e8."""
 
     def share(method: str) -> Estimate:
-        won = [float(np.max(e.high)) < 0 for (_, c), e in differences(table, method).items() if c != "clean"]
-        return Estimate.exact(float(np.mean(won)), n=len(won), method="count of sets and conditions")
+        found = (e for (_, condition), e in differences(table, method).items() if condition != "clean")
+        return share_below(found, "sets and conditions")
 
     return {"measured": share("t"), "control": share("t, huge a")}
 
@@ -168,15 +183,20 @@ def report(table: pd.DataFrame) -> str:
     """Markdown: scores by set and condition, and the paired difference."""
     gaps = differences(table)
     means = table.pivot_table(index=["set", "condition"], columns="method", values=["nll", "rmse", "covered"])
-    rows = ["| set | condition | NNGP: NLL, RMSE, in 95 % | t process | NLL, t − NNGP |", "|---|---|---|---|---|"]
+    rows = [
+        "| set | condition | NNGP: NLL, RMSE, in 95 % | t process | radial kernel | NLL, t − NNGP |",
+        "|---|---|---|---|---|---|",
+    ]
     for (name, condition), gap in gaps.items():
         scores = means.loc[name, condition]
-        cells = [f"{scores['nll'][m]:.3f}, {scores['rmse'][m]:.3g}, {scores['covered'][m]:.0%}" for m in ("nngp", "t")]
-        rows.append(f"| {name.removeprefix('uci/')} | {condition} | {cells[0]} | {cells[1]} | {interval_text(gap)} |")
-    gain = table.groupby("set")["gain_of_large_a"].first()
+        cells = [
+            f"{scores['nll'][m]:.3f}, {scores['rmse'][m]:.3g}, {scores['covered'][m]:.0%}" for m in ("nngp", "t", "RBF")
+        ]
+        rows.append(f"| {name.removeprefix('uci/')} | {condition} | {' | '.join(cells)} | {interval_text(gap)} |")
+    gain = table["gain_of_large_a"]
     rows.append("")
     rows.append(
-        f"Log evidence that is gained by letting the prior of the scale shrink to a point (a → ∞): "
-        f"{gain.min():.1f} to {gain.max():.1f} nats, on every set above zero: {bool((table.gain_of_large_a > 0).all())}."
+        f"Log evidence that is gained by letting the prior of the scale shrink to a point (a → ∞): {gain.min():.2f} to "
+        f"{gain.max():.2f} nats a data set. It depends on the number of points alone."
     )
     return "\n".join(rows)
