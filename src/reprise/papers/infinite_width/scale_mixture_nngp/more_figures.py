@@ -67,8 +67,8 @@ def images(table: pd.DataFrame) -> Drawn:
     """Differences in NLL to the SVGP for each set and kind of images: SVTP, SVGP of its scale, SVGP with a temperature."""
     methods = {
         "SVTP": "SVTP",
-        "SVGP of the SVTP's scale": "SVGP, SVTP's scale",
-        "SVGP with temperature": "SVGP, temperature",
+        "SVGP, SVTP's scale": "SVGP, SVTP's scale",
+        "SVGP, temperature": "SVGP, temperature",
     }
     pairs = list(gaps(table, "SVTP", "SVGP"))
     names = [f"{name} → {images}" for name, images in pairs]
@@ -118,7 +118,7 @@ def calibration(table: pd.DataFrame, classes: pd.DataFrame) -> Drawn:
         ax.set_ylim(len(found) - 0.5, -0.5)
         ax.grid(visible=False, axis="y")
     axes[0].axvline(0.95, color=plotting.INK, linewidth=0.9, zorder=1.5)
-    axes[0].set_xlabel("share of test labels in the 95 % interval")
+    axes[0].set(xlabel="share of test labels in the 95 % interval", xlim=(None, 1.02))
     axes[1].set(xlabel="expected calibration error", xlim=(0.0, None))
     for ax in axes:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=9, frameon=False)
