@@ -42,6 +42,10 @@ def test_a_run_that_ends_well(compendium: Make) -> None:
     assert record.verdict("C1") == "reproduced"
     assert len(record.check("C1", "mean")["measured"]["samples"]) == 5  # type: ignore[index]
     assert {p.name for p in folder.iterdir()} == {"figures", "log.txt", "notebook.ipynb", "record.json"}
+    executed = record.notebook.read_text()
+    assert str(root) not in executed  # a published notebook names no folder of the machine
+    noted = json.loads(executed)["metadata"]["papermill"]
+    assert noted["input_path"] == f"notebooks/infinite_width/{sample.SLUG}.ipynb"
     provenance = record.provenance
     assert provenance["source_digest"]
     assert provenance["packages"]["numpy"]

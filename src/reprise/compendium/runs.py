@@ -89,7 +89,7 @@ def run(
         try:
             with devices.claim(paths.root() / "runs") as device_env:
                 source = _execute(card, profile, values, work, timeout_minutes, device_env, report, cells)
-            _write_record(work, source, started)
+            _write_record(work, card, source, started)
         except BaseException as error:
             failed = _set_aside(work, folder)
             if isinstance(error, KeyboardInterrupt):
@@ -293,7 +293,8 @@ def _source(card: cards.Card) -> dict[str, Any]:
     return {"commit": commit, "dirty": dirty, "source_digest": digest.source_digest(card)}
 
 
-def _write_record(work: Path, source: dict[str, Any], started: datetime) -> None:
+def _write_record(work: Path, card: cards.Card, source: dict[str, Any], started: datetime) -> None:
+    _name_no_folder(work / "notebook.ipynb", card)
     evidence = json.loads((work / "evidence.json").read_text(encoding="utf-8"))
     provenance = evidence.pop("provenance")
     provenance.pop("seconds_in_notebook", None)
@@ -306,6 +307,16 @@ def _write_record(work: Path, source: dict[str, Any], started: datetime) -> None
     for leftover in ("evidence.json", "job.json", "progress.json"):
         (work / leftover).unlink(missing_ok=True)
     write_atomically(work / "record.json", json.dumps(evidence, indent=1, allow_nan=False) + "\n")
+
+
+def _name_no_folder(executed: Path, card: cards.Card) -> None:
+    """Papermill notes where it read and wrote; a notebook that is published names no folder of the machine it ran on."""
+    notebook = json.loads(executed.read_text(encoding="utf-8"))
+    notebook["metadata"]["papermill"] |= {
+        "input_path": card.notebook.relative_to(paths.root()).as_posix(),
+        "output_path": executed.name,
+    }
+    write_atomically(executed, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
 def _commit() -> tuple[str | None, bool | None]:
