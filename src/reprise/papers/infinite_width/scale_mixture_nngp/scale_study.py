@@ -160,21 +160,25 @@ def sample_weights(
     chains: int = 64,
     draws: int = 600,
     noise: float = 0.1,
+    surprise: float = 3.0,
 ) -> ChainDraws:
     r"""Hamiltonian Monte Carlo over $(\tilde w,\log s)$ of $f=\sqrt s\,\Phi\tilde w$, with noise variance $s\epsilon$.
 
     The features $\Phi$ of one finite network are fixed; $K=\Phi\Phi^\top$ then makes the quadrature exact, and the chain
-    knows neither $K$ nor the closed form.
+    knows neither $K$ nor the closed form. Labels are `surprise` times as large as a scale of 1 makes them, so that there
+    is something to learn about the scale.
     """
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     phi = rng.normal(size=(points + 1, width)) / width**0.5
-    y = 2.0 * rng.normal(size=points)
+    inner = phi[:-1] @ phi[:-1].T + noise * np.eye(points)
+    y = rng.normal(size=points)
+    y *= surprise * np.sqrt(points / (y @ np.linalg.solve(inner, y)))
     start = 0.3 * rng.normal(size=(chains, width + 1))
+    start[:, -1] += 2 * np.log(surprise) + 1  # from large scales, where the likelihood is smooth
     log_prior = _JAX_DENSITIES[prior.name]
     arrays = (jnp.asarray(part) for part in (start, phi, y))
     positions, acceptance = _run_chains(key, *arrays, noise, log_prior, draws)
     kept = np.asarray(positions)[draws // 4 :: 10].reshape(-1, width + 1)
-    inner = phi[:-1] @ phi[:-1].T + noise * np.eye(points)
     cross = phi[:-1] @ phi[-1]
     gain = np.linalg.solve(inner, cross)
     variance = float(phi[-1] @ phi[-1] - cross @ gain)
