@@ -81,6 +81,9 @@ def images(table: pd.DataFrame) -> Drawn:
             {"method": label, "pair": name, "value": e.value, "low": e.low, "high": e.high, "n": e.n}
             for name, e in zip(names, (found[pair] for pair in pairs), strict=True)
         ]
+    lows, highs = zip(*(ax.get_xlim() for ax in axes[:2]), strict=True)
+    for ax in axes[:2]:  # to be compared row by row
+        ax.set_xlim(min(lows), max(highs))
     axes[1].set_xlabel("NLL − NLL of the SVGP with the scale best on held-out images (nats an image)")
     plotting.panel_letters(axes)
     return {"fig": fig, "data": pd.DataFrame(rows)}
