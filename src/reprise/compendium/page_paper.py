@@ -26,9 +26,10 @@ def write(paper: Paper, book: Compendium) -> Path:
 
 
 def _page(paper: Paper, book: Compendium) -> NotebookNode:
-    title, *rest = _cells(paper) or [None]
-    if title is None or title.cell_type != "markdown" or not title.source.lstrip().startswith("# "):
+    cells = _cells(paper)
+    if not cells or cells[0].cell_type != "markdown" or not cells[0].source.lstrip().startswith("# "):
         raise BookError(f"{paper.notebook}: the first cell must be the title, a Markdown cell starting with '# '")
+    title, *rest = cells
     heading, _, remainder = title.source.strip().partition("\n")
     cells = [
         page_cells.markdown(heading),
