@@ -6,6 +6,7 @@ $$(4\pi)^{d/2}\,\mathrm{MISE}=\frac{h^{-d}}n+\Bigl(1-\frac1n\Bigr)(1+h^2)^{-d/2}
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, stats
@@ -33,10 +34,10 @@ def squared_error_optimal(d: int, log_n: float) -> float:
 
     def error(y: float) -> float:
         h2 = np.exp(2 * y)
-        variance = np.exp(-log_n - d * y) - np.exp(-log_n - 0.5 * d * np.log1p(h2))
+        variance = np.exp(min(-log_n - d * y, 300.0)) - np.exp(-log_n - 0.5 * d * np.log1p(h2))
         return float(variance + np.exp(-0.5 * d * np.log1p(h2)) - 2 * np.exp(-0.5 * d * np.log1p(0.5 * h2)))
 
-    grid = np.linspace(-log_n / max(d, 1) - 1.0, 1.0, 400)
+    grid = np.linspace(-log_n / d - 0.5, 1.0, 400)  # below n^{-1/d} the variance exceeds the whole density
     best = grid[int(np.argmin([error(y) for y in grid]))]
     found = optimize.minimize_scalar(
         error, bounds=(best - 0.02, best + 0.02), method="bounded", options={"xatol": 1e-8}
@@ -57,6 +58,7 @@ def start(d: int, log_n: float) -> float:
     return max(scott(d, log_n), regimes.thresholds(log_n / d).optimal)
 
 
+@lru_cache(maxsize=256)
 def optimum(d: int, log_n: float) -> tuple[float, float]:
     """Bandwidth of least divergence and the divergence there, by quadrature."""
     return quadrature.optimal_bandwidth(d, log_n, start(d, log_n))

@@ -6,6 +6,7 @@ independent beyond $E_{(K)}$, their terms are at most the K-th, and their sum is
 with the mean and variance of the terms beyond, which are one-dimensional integrals. Memory and time do not depend on n.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +26,8 @@ class EdgeSums(NamedTuple):
         d: dimension.
         alpha: log n / d.
         mu: square of the bandwidth over that of condensation.
-        deviation: kernel sums less their mean, in units of the term of the nearest typical point, (R,). Formed from the
-            deviations of its parts: the sum itself may be its mean in all sixteen digits.
+        deviation: kernel sums, from mu = 1 on less their mean, in units of the term of the nearest typical point, (R,).
+            Formed from the deviations of its parts: the sum itself may be its mean in all sixteen digits.
         log_unit: logarithm of that unit.
         largest: largest weights, (R,).
         participation: sum of squared weights, (R,).
@@ -61,7 +62,8 @@ def edge_sums(d: int, alpha: float, mu: float, sets: int, nearest: int, *, seed:
         noise = np.sqrt(variance) * rng.standard_normal(count)
         z = terms.sum(axis=1) + mean + noise
         square = (terms**2).sum(axis=1) + variance
-        parts.append((terms.sum(axis=1) - missing + noise, terms[:, 0] / z, square / z**2))
+        deviation = terms.sum(axis=1) - missing + noise if mu >= 1.0 else z
+        parts.append((deviation, terms[:, 0] / z, square / z**2))
     deviation, largest, participation = (np.concatenate(column) for column in zip(*parts, strict=True))
     return EdgeSums(d, alpha, mu, deviation, -0.5 * beta * unit, largest, participation)
 
@@ -71,7 +73,8 @@ def _beyond(cells: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(np.cumsum(cells[::-1])[::-1] - 0.5 * cells, 1e-300))
 
 
-def poisson_dirichlet(mu: float, sets: int, *, nearest: int = 2000, seed: int) -> Float[np.ndarray, "sets 2"]:
+@lru_cache(maxsize=4)
+def poisson_dirichlet(mu: float, sets: int, *, nearest: int = 300, seed: int) -> Float[np.ndarray, "sets 2"]:
     r"""Largest weight and sum of squared weights of the Poisson-Dirichlet law of index mu < 1, (sets, 2).
 
     Weights are proportional to $\Gamma_i^{-1/\mu}$; what lies beyond the last is replaced by its mean.

@@ -12,21 +12,34 @@ from reprise.papers.kernels_and_features.kde_large_dims.samples import Sums
 
 MU = (0.25, 0.5, 0.65, 0.75, 0.85, 1.0, 1.21, 1.25, 1.3, 1.44, 1.5, 1.7, 2.0, 2.56, 3.2, 4.0, 6.25)
 """Squares of the bandwidths at which all data sets are summed, over that of condensation."""
+MOST_SETS = 40_000
 FIXED = 100
 """Points in every data set of the control whose number does not grow with the dimension."""
 LIMIT_MU = (0.25, 0.5, 1.0, 1.5)
 N_BOOT = 500
+LIMIT_SETS = 50_000
+"""Draws of a limiting law."""
+GROUPS = 100
+"""Groups of data sets that are resampled."""
 
 
 def across(alpha: float, sizes: Sequence[int], sets: int, *, seed: int) -> list[Sums]:
-    """Data sets of about these sizes, each in the dimension log n / alpha."""
+    """Data sets of about these sizes, each in the dimension log n / alpha.
+
+    There are ``sets`` of the largest size, and of each other as many as have the same number of points together, up to
+    `MOST_SETS`.
+    """
     dims = [round(float(np.log(n)) / alpha) for n in sizes]
-    return [samples.simulate(d, samples.points(d, alpha), sets, MU, seed=seed) for d in dims]
+    counts = [min(MOST_SETS, sets * sizes[-1] // n) for n in sizes]
+    return [
+        samples.simulate(d, samples.points(d, alpha), count, MU, seed=seed)
+        for d, count in zip(dims, counts, strict=True)
+    ]
 
 
 def fixed_size(runs: Sequence[Sums], sets: int, *, seed: int) -> list[Sums]:
     """The control: the same dimensions and bandwidths with always 100 points, so that log n / d tends to 0."""
-    return [samples.simulate(run.d, FIXED, sets, (), h=run.h, seed=seed + 7) for run in runs]
+    return [samples.simulate(run.d, FIXED, 10 * sets, (), h=run.h, seed=seed + 7) for run in runs]
 
 
 def worst(estimates: Sequence[Estimate], target: float) -> Estimate:
@@ -53,20 +66,42 @@ def sums(run: Sums, mu: float) -> np.ndarray:
     return np.exp(run.log_z[:, j] - np.log(run.n) - run.d * float(regimes.cumulant(run.h[j] ** -2)))
 
 
-def _moments(z: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    gap = z - z.mean(axis=axis, keepdims=True)
-    variance = (gap**2).mean(axis=axis)
-    return (gap**3).mean(axis=axis) / variance**1.5, (gap**4).mean(axis=axis) / variance**2 - 3.0
+def power_sums(z: np.ndarray) -> np.ndarray:
+    """Number and sums of the powers one to four of z less its mean, in groups of data sets: (R, ...) to (groups, ..., 5).
+
+    Groups are resampled in place of the data sets, of which there are too many.
+    """
+    gap = z - z.mean(axis=0)
+    groups = np.array_split(gap, GROUPS)
+    powers = [np.stack([np.sum(g**k, axis=0) for k in range(5)], axis=-1) for g in groups]
+    return np.stack(powers)
+
+
+def _shape(grouped: np.ndarray, axis: int, *, fourth: bool = False) -> np.ndarray:
+    """Skewness, or excess kurtosis, from grouped power sums."""
+    total = grouped.sum(axis=axis)
+    m = [total[..., k] / total[..., 0] for k in range(5)]
+    second = m[2] - m[1] ** 2
+    if fourth:
+        return np.asarray((m[4] - 4 * m[1] * m[3] + 6 * m[1] ** 2 * m[2] - 3 * m[1] ** 4) / second**2 - 3.0)
+    return np.asarray((m[3] - 3 * m[1] * m[2] + 2 * m[1] ** 3) / second**1.5)
+
+
+def _trend_weights(runs: Sequence[Sums]) -> np.ndarray:
+    """Weights of the slope in d, least squares with data sets counted alike."""
+    d = np.asarray([run.d for run in runs], dtype=np.float64)
+    share = np.asarray([len(run.size) for run in runs], dtype=np.float64)
+    gap = d - np.average(d, weights=share)
+    return np.asarray(share * gap / np.sum(share * gap**2))
 
 
 def shape_trend(runs: Sequence[Sums], mu: float, *, fourth: bool = False) -> Estimate:
-    """Least-squares slope in d of the skewness of Z over data sets, or of its excess kurtosis."""
-    d = np.asarray([run.d for run in runs], dtype=np.float64)
-    weights = (d - d.mean()) / np.sum((d - d.mean()) ** 2)
-    columns = tuple(sums(run, mu) for run in runs)
+    """Least-squares slope in d of the skewness of Z over data sets, or of its excess kurtosis, weighted by their number."""
+    weights = _trend_weights(runs)
+    columns = tuple(power_sums(sums(run, mu)) for run in runs)
 
     def trend(*parts: np.ndarray, axis: int) -> np.ndarray:
-        return np.stack([_moments(p, axis)[int(fourth)] for p in parts], axis=-1) @ weights
+        return np.stack([_shape(p, axis, fourth=fourth) for p in parts], axis=-1) @ weights
 
     return statistics.bootstrap(columns, trend, paired=False, n_boot=N_BOOT)
 
@@ -76,31 +111,37 @@ def least_skewness(runs: Sequence[Sums], mu: float, *, ball: bool = False) -> Es
 
     def one(run: Sums) -> Estimate:
         z = run.inside[:, run.at(mu)].astype(np.float64) if ball else sums(run, mu)
-        return statistics.bootstrap(z, lambda x, axis: _moments(x, axis)[0], n_boot=N_BOOT)
+        return statistics.bootstrap(power_sums(z), _shape, n_boot=N_BOOT)
 
     return smallest([one(run) for run in runs])
 
 
 def crossing(runs: Sequence[Sums]) -> Estimate:
-    """Bandwidth over that of condensation above which skewness falls from the smallest to the largest dimension.
+    """Bandwidth over that of condensation above which skewness falls with the dimension.
 
-    By linear interpolation in log h between bandwidths above that of condensation; the last of them if it never falls.
+    Skewness is that of 100 data sets, averaged over groups of so many: of a heavy-tailed sample it grows with the sample.
+    Its slope in d is fitted at each bandwidth, weighted by the number of groups. The place is where the slopes, summed over
+    bandwidths from that of condensation up, are largest, so that a fall that is noise does not stop it. Linear
+    interpolation in log h to the next bandwidth; the last of them if skewness never falls.
     """
-    first, last = runs[0], runs[-1]
-    chosen = np.flatnonzero(first.mu >= 1.0)
-    ratio = 0.5 * np.log(np.asarray(MU)[chosen])
+    chosen = [m for m in MU if m >= 1.0]
+    ratio = 0.5 * np.log(chosen)
+    weights = _trend_weights(runs)
 
     def place(*parts: np.ndarray, axis: int) -> np.ndarray:
-        gap = _moments(parts[1], axis)[0] - _moments(parts[0], axis)[0]
-        rises = gap > 0
-        above = np.where(rises.any(axis=-1), rises.shape[-1] - 1 - np.argmax(rises[..., ::-1], axis=-1), 0)
-        nxt = np.minimum(above + 1, rises.shape[-1] - 1)
-        a, b = (np.take_along_axis(gap, i[..., None], axis=-1)[..., 0] for i in (above, nxt))
-        share = np.where(nxt > above, a / np.where(a > b, a - b, 1.0), 0.0)
+        slope = np.stack([p.mean(axis=axis) for p in parts], axis=-1) @ weights
+        above = np.argmax(np.cumsum(slope, axis=-1), axis=-1)
+        nxt = np.minimum(above + 1, ratio.size - 1)
+        a, b = (np.take_along_axis(slope, i[..., None], axis=-1)[..., 0] for i in (above, nxt))
+        share = np.where((nxt > above) & (a > b), a / np.where(a > b, a - b, 1.0), 0.0)
         return np.exp(ratio[above] + np.clip(share, 0.0, 1.0) * (ratio[nxt] - ratio[above]))
 
-    columns = tuple(np.stack([sums(run, m) for m in run.mu[chosen]], axis=1) for run in (first, last))
-    return statistics.bootstrap(columns, place, paired=False, n_boot=N_BOOT)
+    columns = []
+    for run in runs:
+        z = np.stack([sums(run, m) for m in chosen], axis=1)
+        groups = z[: len(z) // 100 * 100].reshape(-1, 100, ratio.size)
+        columns.append(np.stack([stats.skew(g, axis=0) for g in groups]))
+    return statistics.bootstrap(tuple(columns), place, paired=False, n_boot=N_BOOT)
 
 
 def seen(run: Sums, power: int = 1, *, ball: bool = False) -> np.ndarray:
@@ -115,6 +156,10 @@ def seen(run: Sums, power: int = 1, *, ball: bool = False) -> np.ndarray:
     return np.asarray(np.expm1(-v) / np.expm1(-1.0))
 
 
+def _group_means(values: np.ndarray) -> np.ndarray:
+    return np.stack([g.mean(axis=0) for g in np.array_split(values, GROUPS)])
+
+
 def simulated_threshold(run: Sums, power: int = 1) -> Estimate:
     """Bandwidth over that of condensation at which half of the sum's mean is seen in data sets (`quadrature.threshold`)."""
     log_h = 0.5 * np.log(run.mu)
@@ -124,7 +169,7 @@ def simulated_threshold(run: Sums, power: int = 1) -> Estimate:
         found = np.asarray([np.exp(np.interp(0.5, row, log_h)) for row in share])
         return found if v.ndim > 2 else found[0]
 
-    return statistics.bootstrap(seen(run, power), place, n_boot=N_BOOT)
+    return statistics.bootstrap(_group_means(seen(run, power)), place, n_boot=N_BOOT)
 
 
 def ratio_of_thresholds(run: Sums, *, ball: bool = False) -> Estimate:
@@ -137,13 +182,26 @@ def ratio_of_thresholds(run: Sums, *, ball: bool = False) -> Estimate:
         return np.exp(found) if v.ndim > 3 else np.exp(found[0])
 
     both = np.stack([seen(run, power, ball=ball) for power in (1, 2)], axis=1)
-    return statistics.bootstrap(both, place, n_boot=N_BOOT)
+    return statistics.bootstrap(_group_means(both), place, n_boot=N_BOOT)
 
 
-def threshold_ratio(run: Sums) -> Estimate:
-    """Simulated over exact finite-size threshold of the mean."""
-    exact = quadrature.threshold(run.d, float(np.log(run.n))) / regimes.thresholds(run.alpha).g
-    return scaled(simulated_threshold(run), 1.0 / exact)
+def threshold_ratio(runs: Sequence[Sums], *, limit: bool = False) -> Estimate:
+    """Simulated over exact finite-size threshold of the mean, geometric mean over sizes; or over the limit's."""
+    logs = []
+    for run in runs:
+        e = simulated_threshold(run)
+        exact = quadrature.threshold(run.d, float(np.log(run.n))) / regimes.thresholds(run.alpha).g
+        logs.append(np.log([float(np.asarray(v)) / (1.0 if limit else exact) for v in (e.value, e.low, e.high)]))
+    value, low, high = np.transpose(logs)
+    ends = (
+        value.mean() + sign * np.sqrt(np.sum((end - value) ** 2)) / len(runs) for sign, end in ((-1, low), (1, high))
+    )
+    return Estimate(
+        float(np.exp(value.mean())),
+        *(float(np.exp(v)) for v in ends),
+        n=len(runs[-1].size),
+        method="bootstrap, combined",
+    )
 
 
 def scaled(e: Estimate, factor: float) -> Estimate:
@@ -197,14 +255,15 @@ def spread_gap(run: edge.EdgeSums) -> Estimate:
 
 
 def direct_spread_gap(run: Sums, mu: float) -> Estimate:
-    """`spread_gaps` of simulated data sets with its interval."""
+    """`spread_gaps` of simulated data sets, at most 2000, with its interval."""
     j = run.at(mu)
-    unit = float(np.median(run.log_z[:, j]))
+    log_z = run.log_z[:2000, j]
+    unit = float(np.median(log_z))
 
     def gap(z: np.ndarray, axis: int) -> np.ndarray:
         return spread_gaps(z, unit, run.d, float(np.log(run.n)), float(run.h[j] ** -2), axis)
 
-    return statistics.bootstrap(np.exp(run.log_z[:, j] - unit), gap, n_boot=N_BOOT)
+    return statistics.bootstrap(np.exp(log_z - unit), gap, n_boot=N_BOOT)
 
 
 def spread_limit(runs: Sequence[edge.EdgeSums]) -> Estimate:
@@ -246,7 +305,7 @@ def weight_scores(runs: Sequence[Sums], *, limit: bool = False) -> Estimate:
     found = []
     for run in runs:
         j = run.at(0.5)
-        exact = quadrature.Sum(run.d, float(np.log(run.n)), float(run.h[j] ** -2)).largest_weight()
+        exact = quadrature.Sum(run.d, float(np.log(run.n)), float(run.h[j] ** -2), resolution=0.1).largest_weight()
         expected = regimes.largest_weight(0.5) if limit else exact
         found.append(float(statistics.largest_z(run.largest[:, [j]], [expected]).value))  # type: ignore[arg-type]
     return Estimate.exact(max(found), n=len(runs[0].size), method=f"largest of {len(found)} z-scores")
@@ -277,9 +336,9 @@ def extrapolated_participation(alpha: float, dims: Sequence[int], *, fixed: bool
 
 
 def weight_law(run: edge.EdgeSums, index: float, *, seed: int) -> Estimate:
-    """Kolmogorov distance between the law of the largest weight and that of the Poisson-Dirichlet law of an index."""
-    limit = edge.poisson_dirichlet(index, 2 * run.largest.size, seed=seed)[:, 0]
-    return statistics.ks_distance(run.largest, limit)
+    """Kolmogorov distance between the law of the largest weight and the Poisson-Dirichlet law of an index."""
+    limit = np.sort(edge.poisson_dirichlet(index, LIMIT_SETS, seed=seed)[:, 0])
+    return statistics.ks_distance(run.largest, lambda x: np.interp(x, limit, np.linspace(0.0, 1.0, limit.size)))
 
 
 def carriers_table(runs: Sequence[Sums]) -> str:

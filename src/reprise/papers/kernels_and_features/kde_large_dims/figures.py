@@ -170,7 +170,7 @@ def spreads(runs: Sequence[Sums], far: dict[float, Sequence[edge.EdgeSums]], alp
     pl.log_ticks(ax, "x")
     ax.set_xlabel("dimension d")
     ax.set_ylabel("log ratio per dimension (nats)")
-    ax.legend(loc="lower left")
+    ax.legend(loc="lower right")
     return fig, pd.DataFrame(rows)
 
 
@@ -180,7 +180,7 @@ def tail_index(runs: Sequence[Sums], far: dict[float, edge.EdgeSums], dims: Sequ
         2, ["Hill's index over μ, 20 nearest", f"Distance from two laws, d = {next(iter(far.values())).d}"], share=False
     )
     rows: list[dict[str, object]] = []
-    near = [run for run in runs if run.n >= 2000]
+    near, dims = runs[-3:], tails.populated(alpha, dims)
     found = [tails.hill_ratio(run, 20) for run in near]
     found = [ev.scaled(e, tails.exact_index(run.d, float(np.log(run.n)))) for e, run in zip(found, near, strict=True)]
     exact = tails.index_path(alpha, dims)
@@ -192,7 +192,7 @@ def tail_index(runs: Sequence[Sums], far: dict[float, edge.EdgeSums], dims: Sequ
     pl.log_ticks(left, "x")
     left.set_xlabel("dimension d")
     left.set_ylabel("index over μ")
-    left.legend(loc="upper right")
+    left.legend(loc="lower right")
     mu = list(far)
     pairs = {
         "best stable law": tails.stable_distances(list(far.values())),

@@ -51,9 +51,9 @@ def finite_size(far: edge.EdgeSums, dims: Sequence[int], alpha: float, *, seed: 
     left.legend(loc="lower left")
     laws = {
         "drawn by nearest points": (far.largest, pl.EXPERIMENT),
-        "Poisson-Dirichlet": (edge.poisson_dirichlet(far.mu, 20 * far.largest.size, seed=seed)[:, 0], pl.INK),
+        "Poisson-Dirichlet": (edge.poisson_dirichlet(far.mu, ev.LIMIT_SETS, seed=seed)[:, 0], pl.INK),
         "control: index $h/h_G$": (
-            edge.poisson_dirichlet(float(np.sqrt(far.mu)), 4 * far.largest.size, seed=seed)[:, 0],
+            edge.poisson_dirichlet(float(np.sqrt(far.mu)), ev.LIMIT_SETS, seed=seed)[:, 0],
             pl.CONTROL,
         ),
     }
@@ -74,7 +74,7 @@ def finite_size(far: edge.EdgeSums, dims: Sequence[int], alpha: float, *, seed: 
 def divergence(runs: Sequence[Sums], dims: Sequence[int], found: Sequence[tuple[float, float]], alpha: float) -> Drawn:
     """F6: divergence against the bandwidth; optimal bandwidth and losses of the rules along the dimension."""
     fig, (left, middle, right) = pl.wide(
-        3, ["KL divergence per dimension", "Best bandwidth", "Loss of classical rules"], share=False
+        3, ["KL divergence / d", "Best bandwidth", "Loss of classical rules"], share=False
     )
     rows: list[dict[str, object]] = []
     sizes = [(run.d, float(np.log(run.n)), run) for run in runs] + [(dims[-1], alpha * dims[-1], None)]
@@ -107,7 +107,7 @@ def divergence(runs: Sequence[Sums], dims: Sequence[int], found: Sequence[tuple[
     places = regimes.thresholds(alpha)
     for value, text in ((places.g, "$h_G$"), (places.optimal, "limit of $h_{opt}$")):
         pl.theory(middle, [dims[0], dims[-1]], [value, value])
-        pl.direct_label(middle, dims[0], float(value), text, side="below")
+        pl.direct_label(middle, dims[-1] / 6, float(value), text, side="above" if value == places.g else "below")
     middle.plot(dims, [h for h, _ in found], color=pl.INK, lw=1.0)
     simulated = [optimum.simulated_optimum(run) for run in runs]
     pl.experiment(middle, [run.d for run in runs], *bars(simulated))

@@ -41,7 +41,7 @@ def entropy(alpha: float, beta: ArrayLike, r: float = 1.0) -> Array:
 
 def condensation(alpha: float, r: float = 1.0) -> float:
     r"""$\beta_G$ with $s(\beta_G)=0$: from there on the points that dominate the mean are no longer in the sample."""
-    found = optimize.brentq(lambda y: float(entropy(alpha, np.exp(y), r)), -30.0, 60.0, xtol=1e-13)
+    found = optimize.brentq(lambda y: float(entropy(alpha, np.exp(y), r)), -30.0, 2 * alpha + 20.0, xtol=1e-13)
     return float(np.exp(found))
 
 

@@ -45,6 +45,10 @@ def log_density(e: Grid, d: int, size: float) -> Grid:
     )  # fmt: skip
 
 
+FEW = 30.0
+"""Below this log n all points are on the grid, not only those that count: with few of them a sum may have none near."""
+
+
 class Spectrum(NamedTuple):
     """Expected numbers of points on a grid of squared distances.
 
@@ -66,7 +70,7 @@ class Spectrum(NamedTuple):
 
 
 def spectrum(
-    d: int, log_n: float, beta: float, *, size: float | None = None, resolution: float = 0.2, floor: float = 24.0
+    d: int, log_n: float, beta: float, *, size: float | None = None, resolution: float = 0.4, floor: float = 24.0
 ) -> Spectrum:
     r"""Expected numbers of points near x, from where there is surely none to where none counts any more at 1/h^2 = beta.
 
@@ -91,6 +95,8 @@ def spectrum(
     middle = -2.0 * d * float(regimes.cumulant_slope(tilt, r))
     spread = 2.0 * np.sqrt(d * float(regimes.cumulant_curvature(tilt, r)))
     high = middle + 9.0 * spread + 30.0 / max(tilt, 0.05)
+    if log_n < FEW:
+        high = max(high, d + lam + 9.0 * np.sqrt(2.0 * d + 4.0 * lam) + 40.0)
     step = min(resolution * 2.0 / (beta * middle), 0.08 * spread / middle, 0.05)
     cells = int(np.ceil(np.log(high / low) / step)) + 1
     e = np.exp(np.linspace(np.log(low), np.log(high), cells))

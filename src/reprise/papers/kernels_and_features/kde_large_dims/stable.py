@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 Array = Float[np.ndarray, " n"]
 PANELS, NODES = 24, 50
@@ -67,7 +67,7 @@ def law(index: float) -> Callable[[Array], Array]:
 
 def gaussian(x: Array) -> Array:
     """Distribution function of the standard normal law."""
-    return np.asarray(stats.norm.cdf(x))
+    return np.asarray(special.ndtr(x))
 
 
 def distance(z: Array, function: Callable[[Array], Array]) -> float:
@@ -95,7 +95,7 @@ def fitted_distance(z: Array, function: Callable[[Array], Array], quartiles: Arr
 
     found = optimize.minimize(
         objective, np.zeros(2), method="Nelder-Mead",
-        options={"xatol": 1e-3, "fatol": 1e-5, "maxfev": 200, "initial_simplex": [[0, 0], [0.3, 0], [0, 0.3]]},
+        options={"xatol": 1e-3, "fatol": 1e-5, "maxfev": 100, "initial_simplex": [[0, 0], [0.3, 0], [0, 0.3]]},
     )  # fmt: skip
     width = scale * float(np.exp(-found.x[1]))
     return float(found.fun), float(q[1] + scale * (found.x[0] - quartiles[1])), width
