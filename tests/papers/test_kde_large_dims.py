@@ -269,8 +269,7 @@ class TestEvidence:
         assert found.value == pytest.approx(1.0, abs=0.03)
         assert found.low < found.value < found.high
         assert evidence.threshold_ratio(runs, limit=True).high < 0.95
-        assert evidence.ratio_of_thresholds(runs[-1]).value == pytest.approx(np.sqrt(2), abs=0.04)
-        assert evidence.ratio_of_thresholds(runs[-1], ball=True).value == pytest.approx(1.0)
+        assert evidence.ball_thresholds(runs[-1]).value == pytest.approx(1.0)
 
     def test_regimes_by_skewness(self, runs: list[samples.Sums]) -> None:
         hundred = evidence.fixed_size(runs, 400, seed=3)
@@ -284,6 +283,12 @@ class TestEvidence:
         near, far = (evidence.spread_limit(evidence.edges(ALPHA, r**2, dims, 500, 300, seed=0)) for r in (1.6, 1.1))
         assert near.value == pytest.approx(0.0, abs=2e-3)
         assert far.value == pytest.approx(regimes.spread_rate(1.1, ALPHA), rel=0.1)
+
+    def test_the_gap_closes_at_the_threshold(self) -> None:
+        exact = {r: evidence.Estimate.exact(regimes.spread_rate(r, ALPHA), 1e-5) for r in (1.05, 1.1, 1.15, 1.2)}
+        found = evidence.closing(exact)
+        assert found.value == pytest.approx(np.sqrt(2), abs=0.01)
+        assert found.low < found.value < found.high
 
     def test_domination(self, runs: list[samples.Sums]) -> None:
         assert evidence.participation_scores(runs).value < 4.0

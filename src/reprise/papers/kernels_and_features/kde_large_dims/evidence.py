@@ -172,8 +172,8 @@ def simulated_threshold(run: Sums, power: int = 1) -> Estimate:
     return statistics.bootstrap(_group_means(seen(run, power)), place, n_boot=N_BOOT)
 
 
-def ratio_of_thresholds(run: Sums, *, ball: bool = False) -> Estimate:
-    """Threshold of the second moment over that of the mean, simulated; with ``ball`` for points counted in a ball."""
+def ball_thresholds(run: Sums) -> Estimate:
+    """For points counted in a ball: threshold of the second moment over that of the mean, simulated."""
     log_h = 0.5 * np.log(run.mu)
 
     def place(v: np.ndarray, axis: int) -> np.ndarray:
@@ -181,7 +181,7 @@ def ratio_of_thresholds(run: Sums, *, ball: bool = False) -> Estimate:
         found = np.asarray([np.interp(0.5, row[1], log_h) - np.interp(0.5, row[0], log_h) for row in share])
         return np.exp(found) if v.ndim > 3 else np.exp(found[0])
 
-    both = np.stack([seen(run, power, ball=ball) for power in (1, 2)], axis=1)
+    both = np.stack([seen(run, power, ball=True) for power in (1, 2)], axis=1)
     return statistics.bootstrap(_group_means(both), place, n_boot=N_BOOT)
 
 
@@ -280,6 +280,37 @@ def spread_limit(runs: Sequence[edge.EdgeSums]) -> Estimate:
         return np.stack(gaps, axis=-1) @ weights
 
     return statistics.bootstrap(tuple(run.deviation for run in runs), intercept, paired=False, n_boot=N_BOOT)
+
+
+def closing(limits: dict[float, Estimate], *, seed: int = 0) -> Estimate:
+    r"""Bandwidth over h_G at which the gap between spread and root of variance closes.
+
+    It closes quadratically in 1/h^2, so the root of its limit is fitted by a parabola in 1/h^2 and carried on to 0.
+
+    Args:
+        limits: `spread_limit` at four or more values of h over h_G, all of them below the threshold.
+        seed: of the draws from the intervals of the limits, which give the interval.
+    """
+    x = np.asarray(list(limits)) ** -2.0
+    value, low, high = (
+        np.asarray([float(np.asarray(getattr(e, k))) for e in limits.values()]) for k in ("value", "low", "high")
+    )
+    rng = np.random.default_rng(seed)
+    drawn = np.concatenate([value[None], value + (high - low) / 3.92 * rng.standard_normal((2000, x.size))])
+    places = [_zero(x, np.sqrt(np.maximum(-row, 0.0))) for row in drawn]
+    ends = np.quantile(places[1:], [0.025, 0.975])
+    n = min(e.n for e in limits.values())
+    return Estimate(
+        places[0], min(ends[0], places[0]), max(ends[1], places[0]), n=n, method="parabola, parametric bootstrap"
+    )
+
+
+def _zero(x: np.ndarray, y: np.ndarray) -> float:
+    """Where a parabola through points of y on x = (h_G/h)^2 vanishes left of them, as h over h_G."""
+    c, b, a = np.polynomial.polynomial.polyfit(x, y, 2)
+    roots = np.roots([a, b, c])
+    left = [float(v.real) for v in roots if abs(v.imag) < 1e-12 and 0.05 < v.real < x.min()]
+    return max(left) ** -0.5 if left else float("inf")
 
 
 # C4: few points carry the sum

@@ -19,7 +19,7 @@ from reprise.papers.kernels_and_features.kde_large_dims.spectrum import Spectrum
 
 STEP = 0.5
 """Step in log t. The integrands are entire in it and a few units wide, so the error is below 1e-8."""
-CELLS = 4_000_000
+CELLS = 400_000
 """Numbers held at once."""
 
 
