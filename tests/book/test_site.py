@@ -105,6 +105,16 @@ def test_a_search_index_that_lacks_a_paper_is_found(scratch):
     assert any("does not find book/papers" in problem for problem in site_checks.check(scratch.book))
 
 
+def test_search_asks_for_the_words_that_sphinx_asks_for():
+    index = {"docnames": ["a", "b"], "terms": {"linearithm": [0, 1], "input": 0, "one": 1}, "titleterms": {"sign": 1}}
+    search = site_index.Search(index)
+    # "one" is stemmed to the stop word "on", which no index holds.
+    assert search.hits("Linearithmic for one input") == {"a"}
+    assert search.hits("linearithmic signs") == {"b"}
+    assert search.hits("linearithmic moons") == set()
+    assert search.hits("for the") == {"a", "b"}
+
+
 def test_a_download_that_is_gone_is_found(scratch):
     (scratch.html / "figures" / "lazy-frogs" / "F1.csv").unlink()
     assert "lazy-frogs: figure F1 cannot be had as csv" in site_checks.check(scratch.book)
