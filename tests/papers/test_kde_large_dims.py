@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from reprise import statistics
+from reprise.estimate import Estimate
 from reprise.papers.kernels_and_features.kde_large_dims import (
     classical,
     edge,
@@ -98,8 +100,8 @@ class TestSpectrum:
         for d, log_n in ((10, 3.0), (200, 60.0), (2000, 600.0)):
             beta = regimes.condensation(log_n / d) / 1.5
             table = spectrum.spectrum(d, log_n, beta)
-            shift = float(np.max(-0.5 * beta * table.e + np.log(table.count)))
-            mean = np.log(np.sum(np.exp(-0.5 * beta * table.e + np.log(table.count) - shift))) + shift
+            shift = float(np.max(-0.5 * beta * table.e + np.log(table.expected)))
+            mean = np.log(np.sum(np.exp(-0.5 * beta * table.e + np.log(table.expected) - shift))) + shift
             assert mean == pytest.approx(log_n + d * float(regimes.cumulant(beta)), abs=1e-6)
 
     def test_too_many_points_are_refused(self) -> None:
@@ -259,7 +261,7 @@ class TestEvidence:
 
     def test_skewness_is_the_exact_one_where_it_can_be_seen(self, runs: list[samples.Sums]) -> None:
         for run in runs[:2]:
-            found = evidence.statistics.bootstrap(evidence.power_sums(evidence.sums(run, 4.0)), evidence._shape)
+            found = statistics.bootstrap(evidence.power_sums(evidence.sums(run, 4.0)), evidence._shape)
             assert found.value == pytest.approx(
                 regimes.skewness(run.d, run.n, float(run.h[run.at(4.0)] ** -2)), abs=0.2
             )
@@ -285,7 +287,7 @@ class TestEvidence:
         assert far.value == pytest.approx(regimes.spread_rate(1.1, ALPHA), rel=0.1)
 
     def test_the_gap_closes_at_the_threshold(self) -> None:
-        exact = {r: evidence.Estimate.exact(regimes.spread_rate(r, ALPHA), 1e-5) for r in (1.05, 1.1, 1.15, 1.2)}
+        exact = {r: Estimate.exact(regimes.spread_rate(r, ALPHA), 1e-5) for r in (1.05, 1.1, 1.15, 1.2)}
         found = evidence.closing(exact)
         assert found.value == pytest.approx(np.sqrt(2), abs=0.01)
         assert found.low < found.value < found.high

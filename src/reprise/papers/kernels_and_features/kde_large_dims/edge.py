@@ -48,7 +48,7 @@ def edge_sums(d: int, alpha: float, mu: float, sets: int, nearest: int, *, seed:
     table = spectrum(d, alpha * d, beta, resolution=0.05)
     unit = float(np.interp(0.0, table.log_below, table.e))
     log_x = -0.5 * beta * (table.e - unit)
-    cells = [table.count * np.exp(k * log_x) for k in (1, 2)]
+    cells = [table.expected * np.exp(k * log_x) for k in (1, 2)]
     first, second = (np.log(_beyond(c)) for c in cells)
     nearer = np.log(_beyond(cells[0][::-1])[::-1])
     rng = np.random.default_rng([seed, d, round(1e6 * mu), nearest])

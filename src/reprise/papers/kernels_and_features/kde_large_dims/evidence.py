@@ -39,7 +39,7 @@ def across(alpha: float, sizes: Sequence[int], sets: int, *, seed: int) -> list[
 
 def fixed_size(runs: Sequence[Sums], sets: int, *, seed: int) -> list[Sums]:
     """The control: the same dimensions and bandwidths with always 100 points, so that log n / d tends to 0."""
-    return [samples.simulate(run.d, FIXED, 10 * sets, (), h=run.h, seed=seed + 7) for run in runs]
+    return [samples.simulate(run.d, FIXED, 10 * sets, (), h=run.h.tolist(), seed=seed + 7) for run in runs]
 
 
 def worst(estimates: Sequence[Estimate], target: float) -> Estimate:
@@ -193,15 +193,10 @@ def threshold_ratio(runs: Sequence[Sums], *, limit: bool = False) -> Estimate:
         exact = quadrature.threshold(run.d, float(np.log(run.n))) / regimes.thresholds(run.alpha).g
         logs.append(np.log([float(np.asarray(v)) / (1.0 if limit else exact) for v in (e.value, e.low, e.high)]))
     value, low, high = np.transpose(logs)
-    ends = (
-        value.mean() + sign * np.sqrt(np.sum((end - value) ** 2)) / len(runs) for sign, end in ((-1, low), (1, high))
-    )
-    return Estimate(
-        float(np.exp(value.mean())),
-        *(float(np.exp(v)) for v in ends),
-        n=len(runs[-1].size),
-        method="bootstrap, combined",
-    )
+    middle = float(value.mean())
+    below, above = (float(np.sqrt(np.sum((end - value) ** 2))) / len(runs) for end in (low, high))
+    ends = np.exp([middle - below, middle + above])
+    return Estimate(float(np.exp(middle)), ends[0], ends[1], n=len(runs[-1].size), method="bootstrap, combined")
 
 
 def scaled(e: Estimate, factor: float) -> Estimate:
@@ -298,7 +293,7 @@ def closing(limits: dict[float, Estimate], *, seed: int = 0) -> Estimate:
     rng = np.random.default_rng(seed)
     drawn = np.concatenate([value[None], value + (high - low) / 3.92 * rng.standard_normal((2000, x.size))])
     places = [_zero(x, np.sqrt(np.maximum(-row, 0.0))) for row in drawn]
-    ends = np.quantile(places[1:], [0.025, 0.975])
+    ends = np.quantile(places[1:], [0.025, 0.975], method="inverted_cdf")  # a parabola may have no zero
     n = min(e.n for e in limits.values())
     return Estimate(
         places[0], min(ends[0], places[0]), max(ends[1], places[0]), n=n, method="parabola, parametric bootstrap"

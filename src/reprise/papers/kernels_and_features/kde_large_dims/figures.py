@@ -148,7 +148,8 @@ def spreads(runs: Sequence[Sums], far: dict[float, Sequence[edge.EdgeSums]], alp
     """F3: quantile spread against the root of the variance, along the dimension; keys of ``far`` are h over h_G."""
     fig, ax = pl.single("Spread over root of variance")
     rows: list[dict[str, object]] = []
-    for (ratio, large), colour, marker in zip(far.items(), pl.GROUPS, pl.MARKERS, strict=False):
+    for ratio, colour, marker in zip(far, pl.GROUPS, pl.MARKERS, strict=False):
+        large = far[ratio]
         near = [ev.direct_spread_gap(run, ratio**2) for run in runs]
         wide = [ev.spread_gap(run) for run in large]
         pl.experiment(
@@ -162,8 +163,9 @@ def spreads(runs: Sequence[Sums], far: dict[float, Sequence[edge.EdgeSums]], alp
             markeredgewidth=1.2,
         )
         pl.experiment(ax, [r.d for r in large], *bars(wide), color=colour, marker=marker, label=f"h = {ratio:g} $h_G$")
-        for series, group, found in (("simulated", runs, near), ("by nearest points", large, wide)):
-            rows += [{"series": series, "ratio": ratio, "d": r.d, **row(e)} for r, e in zip(group, found, strict=True)]
+        pairs = [("simulated", run.d, e) for run, e in zip(runs, near, strict=True)]
+        pairs += [("by nearest points", sums.d, e) for sums, e in zip(large, wide, strict=True)]
+        rows += [{"series": series, "ratio": ratio, "d": d, **row(e)} for series, d, e in pairs]
         limit = regimes.spread_rate(ratio, alpha)
         pl.theory(ax, [runs[0].d, large[-1].d], [limit, limit])
         rows.append({"series": "limit", "ratio": ratio, "value": limit})

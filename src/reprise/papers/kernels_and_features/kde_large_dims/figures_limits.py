@@ -90,7 +90,7 @@ def divergence(runs: Sequence[Sums], dims: Sequence[int], found: Sequence[tuple[
         rows.append({"panel": "divergence", "series": "minimum", "d": d, "h": best, "value": least})
         if run is not None:
             points = [statistics.mean(column) for column in optimum.divergences(run).T]
-            pl.experiment(left, run.h[::2], *(b[::2] for b in bars(points)), color=colour, markersize=3.5)
+            pl.experiment(left, run.h[::2], *bars(points[::2]), color=colour, markersize=3.5)
             rows += [
                 {"panel": "divergence", "series": "simulated", "d": d, "h": h, **row(e)}
                 for h, e in zip(run.h, points, strict=True)

@@ -44,7 +44,7 @@ class Sum:
         rows = max(1, CELLS // self.log_x.size)
         with np.errstate(over="ignore", under="ignore"):
             parts = [
-                function(np.minimum(block[:, None] + self.log_x, 700.0)) @ self.spectrum.count
+                function(np.minimum(block[:, None] + self.log_x, 700.0)) @ self.spectrum.expected
                 for block in np.array_split(s, -(-s.size // rows))
             ]
         return np.concatenate(parts)
@@ -52,7 +52,7 @@ class Sum:
     def window(self, low: float, high: float) -> Float[np.ndarray, " k"]:
         r"""Grid of $s$ on which $\Lambda$ runs from low to high."""
         # Lambda is concave in t, so it stays below t times the mean sum: no end lies below that line's
-        log_mean = float(special.logsumexp(self.log_x, b=self.spectrum.count))
+        log_mean = float(special.logsumexp(self.log_x, b=self.spectrum.expected))
         ends = []
         for target in (low, high):
             start, reach = float(np.log(target)) - log_mean, 1.0

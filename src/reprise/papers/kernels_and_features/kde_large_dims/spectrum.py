@@ -57,7 +57,7 @@ class Spectrum(NamedTuple):
         log_n: logarithm of the number of points; n need not be whole.
         size: squared length of x.
         e: squared distances, increasing, evenly spaced in their logarithm, (m,).
-        count: expected number of points in each cell, (m,).
+        expected: expected number of points in each cell, (m,).
         log_below: logarithm of the expected number of points nearer than the cell's place, (m,).
     """
 
@@ -65,7 +65,7 @@ class Spectrum(NamedTuple):
     log_n: float
     size: float
     e: Grid
-    count: Grid
+    expected: Grid
     log_below: Grid
 
 
