@@ -17,8 +17,9 @@ from scipy import linalg, optimize, special
 from reprise.papers.kernels_and_features.kde_large_dims.regimes import condensation, cumulant
 from reprise.papers.kernels_and_features.kde_large_dims.spectrum import Spectrum, spectrum
 
-STEP = 0.5
-"""Step in log t. The integrands are entire in it and a few units wide, so the error is below 1e-8."""
+STEP, NODES = 0.5, 400
+"""Step in log t, and most nodes. The integrands are entire in it and a few units wide, 1/mu where the sum is condensed,
+so the error is below 1e-8; where the window is wider than 200, so are they, and the step is too."""
 CELLS = 400_000
 """Numbers held at once."""
 
@@ -59,7 +60,8 @@ class Sum:
             while self.exponent(np.array([start + reach]))[0] < target:
                 reach *= 2.0
             ends.append(optimize.brentq(self._gap, start - 0.1, start + reach, args=(target,), xtol=0.01))
-        return np.arange(ends[0], ends[1] + STEP, STEP)
+        step = max(STEP, (ends[1] - ends[0]) / NODES)
+        return np.arange(ends[0], ends[1] + step, step)
 
     def _gap(self, s: float, target: float) -> float:
         return float(np.log(self.exponent(np.array([s]))[0] / target))
@@ -70,7 +72,7 @@ class Sum:
         survive = np.exp(-self.exponent(s))
         # Frullani: the integral of e^{-e^s} over s from the lower end is that end's distance to 0, less Euler's constant
         head = -float(s[0]) - np.euler_gamma + float(np.exp(s[0]))
-        return self.log_scale + head - STEP * float(survive.sum() - 0.5 * (survive[0] + survive[-1]))
+        return self.log_scale + head - (s[1] - s[0]) * float(survive.sum() - 0.5 * (survive[0] + survive[-1]))
 
     def participation(self) -> float:
         r"""$E[Y_2]$, with $Y_2=\sum_iw_i^2$ and $w_i=X_i/Z$."""
@@ -81,7 +83,7 @@ class Sum:
             return np.asarray(t * t * np.exp(-t))
 
         exponent = self.exponent(s)
-        return STEP * float(np.sum(self._over_grid(s, square) * np.exp(-exponent * (1.0 - 1.0 / self.n))))
+        return float(s[1] - s[0]) * float(np.sum(self._over_grid(s, square) * np.exp(-exponent * (1.0 - 1.0 / self.n))))
 
     def largest_weight(self) -> float:
         r"""$E[w_{max}]$: sum over the place of the nearest point of $\int tXe^{-tX}\,E[e^{-tX'};X'<X]^{n-1}\,ds$.
@@ -99,7 +101,7 @@ class Sum:
             nearer = np.cumsum(count) - 0.5 * count
             gone = np.minimum((farther + nearer) / self.n, 1.0 - 1e-15)
             total += float(np.sum(count * t * np.exp(-t) * np.exp((self.n - 1.0) * np.log1p(-gone))))
-        return STEP * total
+        return float(s[1] - s[0]) * total
 
 
 @lru_cache(maxsize=1024)
