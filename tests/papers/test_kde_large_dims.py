@@ -196,7 +196,7 @@ class TestSamples:
         run = samples.simulate(15, 90, 50, [0.1, 0.5, 4.0], seed=0)
         assert np.all(run.largest**2 <= run.participation + 1e-6)
         assert np.all(run.participation <= run.largest + 1e-6)
-        assert run.carriers[:, 0].mean() < run.carriers[:, 1].mean() < run.carriers[:, 2].mean()
+        assert run.carriers(0.1).mean() < run.carriers(0.5).mean() < run.carriers(4.0).mean()
         assert run.h[1] == pytest.approx(np.sqrt(0.5) * regimes.thresholds(run.alpha).g)
 
     def test_an_x_of_its_own(self) -> None:

@@ -372,7 +372,7 @@ def carriers_table(runs: Sequence[Sums]) -> str:
     picked = (0.25, 0.5, 1.0, 1.5, 4.0)
     lines = ["| n | " + " | ".join(f"μ = {mu:g}" for mu in picked) + " |", "|---" * (len(picked) + 1) + "|"]
     for run in runs:
-        median = [float(np.median(run.carriers[:, run.at(mu)])) for mu in picked]
+        median = [float(np.median(run.carriers(mu))) for mu in picked]
         shown = [f"{v:.0f}" if np.isfinite(v) else f"over {run.near.shape[1]}" for v in median]
         lines.append(f"| {run.n} | " + " | ".join(shown) + " |")
     return "\n".join([*lines, "", "Median number of points that carry 90 % of the sum."])
