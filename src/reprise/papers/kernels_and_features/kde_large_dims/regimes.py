@@ -61,7 +61,7 @@ def thresholds(alpha: float) -> Thresholds:
     $\beta_{CLT}=\beta_G/2$.
 
     >>> t = thresholds(0.2)
-    >>> [round(v, 5) for v in t]
+    >>> [round(float(v), 5) for v in t]
     [1.04565, 1.47878, 0.89169, 0.08536]
     """
     g = condensation(alpha) ** -0.5
