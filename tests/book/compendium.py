@@ -200,7 +200,7 @@ def claim_of(entry: dict[str, Any]) -> dict[str, Any]:
     """One claim as the card gives it."""
     return {
         "id": f"C{entry['number']}",
-        "title": f"Ponds converge, part {entry['number']}",
+        "title": f"Part {entry['number']}: one converging pond among many puddles",
         "statement": f"For part {entry['number']}, $\\|\\Theta_n-\\Theta_\\infty\\| = O(n^{{-1/2}})$ as the pond widens.",
         "where": f"Theorem {entry['number']}; Figure {entry['number']}",
         "reported": {"text": "Overlaid curves; no number is given.", "verified": entry["number"] == 1},

@@ -75,6 +75,7 @@ def test_card_text_is_markdown_without_html():
         'a &lt;b&gt; &amp; <em>c</em> <code>d</code> <span class="math notranslate nohighlight">\\(x&lt;y\\)</span>'
     )
     assert text.inline('the paper\'s "word"') == "the paper’s “word”"
+    assert text.inline("500 and 10 000 units, 0.5 100 times") == "500 and 10\u202f000 units, 0.5 100 times"
     assert text.plain(r"slope of $\Theta_n \to \infty$, *soon*") == "slope of Theta_n to infinity, soon"
 
 

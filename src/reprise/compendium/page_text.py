@@ -20,6 +20,8 @@ from reprise.compendium.records import Record
 from reprise.estimate import Estimate, as_tuple
 
 _MATH = re.compile(r"(\$[^$]+\$)")
+_THIN = "\N{NARROW NO-BREAK SPACE}"
+_GROUPED = re.compile(r"(?<![\d.])\d{1,3}(?: \d{3})+(?!\d)")
 _MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
 # Intervals narrower than this, relative to the value, are errors of a computation and not of a sample.
@@ -27,8 +29,12 @@ _EXACT = 1e-5
 
 
 def inline(text: str) -> Markup:
-    """One line of a card as HTML: emphasis, code, links and ``$mathematics$``; HTML in it is shown, not obeyed."""
-    return Markup(_markdown().renderInline(" ".join(text.split())).strip())
+    """One line of a card as HTML: emphasis, code, links and ``$mathematics$``; HTML in it is shown, not obeyed.
+
+    Numbers such as 10 000 do not break at the end of a line.
+    """
+    line = _GROUPED.sub(lambda found: found[0].replace(" ", _THIN), " ".join(text.split()))
+    return Markup(_markdown().renderInline(line).strip())
 
 
 def plain(text: str) -> str:

@@ -48,12 +48,18 @@ class Search:
         self._language = SearchEnglish({})
 
     def hits(self, question: str) -> set[str]:
-        """The documents found; all of them for a question of stop words alone."""
+        """The documents found; all of them for a question of stop words alone.
+
+        Stems of one or two letters need not be found, as in Sphinx's own search: the stem of "one", "on", is a stop word and
+        therefore in no index.
+        """
         found: set[str] | None = None
         for word in self._language.split(question):
             if not self._language.word_filter(word.lower()):
                 continue
             stem = self._language.stem(word.lower())
+            if len(stem) <= 2:
+                continue
             holders: set[str] = set()
             for terms in self._terms:
                 entry = terms.get(stem, [])
