@@ -10,7 +10,7 @@ from reprise.estimate import Estimate
 from reprise.papers.kernels_and_features.self_distillation import closed_form, problems
 from reprise.papers.kernels_and_features.self_distillation.problems import WAVE_KERNEL, Problem
 from reprise.papers.kernels_and_features.self_distillation.refits import Refitter, by_scikit_learn
-from reprise.papers.kernels_and_features.self_distillation.threads import on_one_thread
+from reprise.kernels.threads import on_one_thread
 
 WAVE_RIDGE = 5.0
 """Penalty of the wave experiments: of the order of the leading eigenvalues, so that one direction soon is the slowest."""
@@ -103,21 +103,22 @@ def distances(
 
 
 @on_one_thread
-def white_distances(
+def worst_distances(
     weights: Sequence[float], count: int, n: int, steps: int, *, penalty: str = "amplified", seed: int = 0
 ) -> Float[np.ndarray, "waves weights steps"]:
-    """The same at the training points for white targets: root mean square over the n unit vectors as targets (C2).
+    r"""The same for the worst of all targets: $\lVert M^{(\tau)}-M^{(\infty)}\rVert_2/\lVert M^{(\infty)}\rVert_2$ (C2).
 
-    A target with little of the slowest direction converges faster than the rate for a long time; all of them together
-    do not.
+    M takes targets to fitted values; it is found by refitting the n unit vectors. The targets of one data set may hold
+    little of the slowest direction, and then rounding comes before the rate is seen.
     """
     found = []
-    for _, refitter, _ in progress.track(_waves(count, n, seed), "convergence of all targets"):
+    for _, refitter, _ in progress.track(_waves(count, n, seed), "convergence, worst targets"):
         rows = []
         for weight in weights:
             end = _plain(refitter, weight, penalty).fit(np.eye(n))
-            gaps = np.linalg.norm(refitter.repeat(np.eye(n), weight, steps) - end, axis=(1, 2))
-            rows.append(gaps / np.linalg.norm(end))
+            gaps = refitter.repeat(np.eye(n), weight, steps) - end
+            size = np.abs(np.linalg.eigvalsh(0.5 * (gaps + gaps.swapaxes(1, 2)))).max(axis=1)
+            rows.append(size / np.linalg.norm(end, 2))
         found.append(rows)
     return np.asarray(found)
 
@@ -181,18 +182,27 @@ def last_distance(found: Float[np.ndarray, "waves weights steps"]) -> Estimate:
 
 
 def distance_to_ridges(count: int, n: int, steps: int, *, seed: int = 0) -> Estimate:
-    r"""Without targets: smallest relative distance of the last step from a plain fit of any penalty (control of C2).
+    r"""Without targets: smallest distance of the last step from a plain fit, relative to that fit (control of C2).
 
-    121 penalties from $\lambda$ to $10^{15}\lambda$, relative to the step itself; the range over waves.
+    Over 121 penalties from $\lambda$ to $10^{12}\lambda$; the range over waves. It is one for the zero function.
     """
-    penalties, found = WAVE_RIDGE * np.geomspace(1.0, 1e15, 121), []
+    penalties, found = WAVE_RIDGE * np.geomspace(1.0, 1e12, 121), []
     for problem, refitter, k_test in _waves(count, n, seed):
         last = refitter.repeat(problem.y, 0.0, steps, k_test)[-1, :, 0]
         spectrum = closed_form.decompose(refitter.gram, 1.0)
         along = spectrum.vectors.T @ problem.y
         plain = (k_test @ spectrum.vectors) @ (along / (spectrum.values[:, None] + penalties))
-        found.append(float((np.linalg.norm(plain - last[:, None], axis=0) / np.linalg.norm(last)).min()))
+        found.append(float((np.linalg.norm(plain - last[:, None], axis=0) / np.linalg.norm(plain, axis=0)).min()))
     return span(found, "range over waves", worst="low")
+
+
+def remainder(weight: float, count: int, n: int, steps: int, *, seed: int = 0) -> Estimate:
+    """Norm of the last step's predictor over that of the first fit: range over waves (C2)."""
+    found = []
+    for problem, refitter, k_test in _waves(count, n, seed):
+        fits = refitter.repeat(problem.y, weight, steps, k_test)
+        found.append(float(np.linalg.norm(fits[-1]) / np.linalg.norm(fits[0])))
+    return span(found, "range over waves", worst="high" if weight == 0.0 else "low")
 
 
 @on_one_thread
@@ -211,7 +221,7 @@ def smoother_steps(
     return np.stack(found)
 
 
-def _share(fine: np.ndarray) -> Estimate:
+def share(fine: np.ndarray) -> Estimate:
     return Estimate.exact(float(fine.mean()), n=int(fine.size), method="share, all counted")
 
 
@@ -223,7 +233,7 @@ def _neighbours(smoother: Float[np.ndarray, "waves steps n"], leading: int) -> F
 def share_falling(smoothers: Sequence[Smoother], steps: int = 10) -> Estimate:
     """Share of the first steps at which the effective degrees of freedom fall (C3)."""
     traces = np.stack([s.sum(axis=-1)[:, :steps] for s in smoothers])
-    return _share(np.diff(traces, axis=-1) < -FALL * traces[..., :-1])
+    return share(np.diff(traces, axis=-1) < -FALL * traces[..., :-1])
 
 
 def over_floor(smoothers: Sequence[Smoother], weights: Sequence[float], *, seed: int = 0) -> Estimate:
@@ -253,13 +263,13 @@ def over_bound(
 def share_above_first(smoothers: Sequence[Smoother], steps: int = 20, leading: int = LEADING) -> Estimate:
     """Share of steps, from the second on, at which the leading ratios $R_k$ exceed those of the first fit (C3)."""
     ratios = np.stack([_neighbours(s, leading)[:, :steps] for s in smoothers])
-    return _share(ratios[:, :, 1:] > (1.0 + FALL) * ratios[:, :, :1])
+    return share(ratios[:, :, 1:] > (1.0 + FALL) * ratios[:, :, :1])
 
 
 def share_growing(smoother: Smoother, steps: int = 20, leading: int = LEADING) -> Estimate:
     """Share of the first steps at which the leading ratios $R_k$ grow (C3)."""
     ratios = _neighbours(smoother, leading)[:, :steps]
-    return _share(np.diff(ratios, axis=1) > FALL * ratios[:, :-1])
+    return share(np.diff(ratios, axis=1) > FALL * ratios[:, :-1])
 
 
 def toy_path(weight: float) -> Estimate:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from reprise import statistics
+from reprise import progress, statistics
 from reprise.estimate import Estimate
-from reprise.papers.kernels_and_features.self_distillation.classifiers import Fit, Trainer
+from reprise.papers.kernels_and_features.self_distillation.classifiers import Fit, Recipe, Task, Trainer
 from reprise.papers.kernels_and_features.self_distillation.closed_form import optimal_weight
 
 GRID = tuple(round(0.1 * i, 1) for i in range(11))
@@ -80,8 +80,6 @@ def distil(trainer: Trainer, steps: int, *, seed: int = 0) -> list[Round]:
     for step in range(2, steps + 1):
         begun = trainer.count
         fits = [student(w) for w in GRID[:-1]] + [first]
-        ends, middle = first.validation - fits[0].validation, fits[MIDDLE].validation
-        defect = middle - 0.5 * (first.validation + fits[0].validation)
         weight = estimate(fits[0].validation)
         after = trainer.count
         at, free = student(np.clip(weight, 0.0, 1.0)), student(weight)
@@ -93,12 +91,20 @@ def distil(trainer: Trainer, steps: int, *, seed: int = 0) -> list[Round]:
             Round(
                 step=step, decay=trainer.recipe.decay, grid=[scores(f) for f in fits], weight=weight, at=scores(at),
                 free=scores(free), meaningless=meaningless, slope=estimate(mean),
-                defect=2.0 * np.linalg.norm(defect, axis=(1, 2)) / np.linalg.norm(ends, axis=(1, 2)),
+                defect=_defect(first.validation, fits[0].validation, fits[MIDDLE].validation),
                 trainings=(2, after - begun, 3), seconds=(clock[begun] + clock[after], sum(clock[begun:after])),
             )
         )  # fmt: skip
         teacher = at
     return rounds
+
+
+def search(task: Task, recipe: Recipe, decays: Sequence[float], steps: int, *, seed: int = 0) -> list[Round]:
+    """All rounds at several weight decays, with the same starts."""
+    found = []
+    for decay in progress.track(decays, "grid searches"):
+        found += distil(Trainer(task, recipe._replace(decay=decay), seed=seed), steps, seed=seed)
+    return found
 
 
 def chosen(found: Round) -> Scores:
@@ -120,14 +126,15 @@ def _worst(columns: Sequence[Float[np.ndarray, " seeds"]], pick: str) -> Estimat
     )
 
 
-def accuracy_gain(rounds: Sequence[Round], *, blind: bool = False) -> Estimate:
-    """Test accuracy at the estimate less that of the grid search, the round where it is smallest.
+def accuracy_margin(rounds: Sequence[Round], *, blind: bool = False) -> Estimate:
+    """Test accuracy at the estimate less that of the grid search, in standard errors of the latter over seeds.
 
-    With `blind` that of a random weight less that of the grid search, the round where it is smallest too.
+    Averaged over rounds, seed by seed. With `blind`, a random weight takes the place of the estimate.
     """
-    return _worst(
-        [(random_weight(r) if blind else r.at).accuracy - chosen(r).accuracy for r in rounds], "smallest"
-    )
+    searched = np.mean([chosen(r).accuracy for r in rounds], axis=0)
+    other = np.mean([(random_weight(r) if blind else r.at).accuracy for r in rounds], axis=0)
+    error = searched.std(ddof=1) / np.sqrt(len(searched))
+    return statistics.mean((other - searched) / error)
 
 
 def loss_ratio(rounds: Sequence[Round], *, blind: bool = False) -> Estimate:
@@ -159,3 +166,21 @@ def meaningless_weight(rounds: Sequence[Round], *, genuine: bool = False) -> Est
 def defects(rounds: Sequence[Round]) -> Estimate:
     """How far a middle student is from the mean of its ends, over half their distance: mean over seeds, largest round."""
     return _worst([r.defect for r in rounds], "largest")
+
+
+def defects_by_width(
+    task: Task, recipe: Recipe, widths: Sequence[int], *, seed: int = 0, apart: bool = False
+) -> Float[np.ndarray, "seeds widths"]:
+    """That defect at step 2 for networks of several widths; with `apart` the middle student has a start of its own."""
+    columns = []
+    for width in progress.track(widths, "linearity by width"):
+        trainers = [Trainer(task, recipe._replace(width=width), seed=s) for s in (seed, seed + 1 if apart else seed)]
+        first = trainers[0].fit(task.y)
+        second, middle = trainers[0].fit(first.train), trainers[1].fit(0.5 * (task.y + first.train))
+        columns.append(_defect(first.validation, second.validation, middle.validation))
+    return np.stack(columns, axis=1)
+
+
+def _defect(first: np.ndarray, second: np.ndarray, middle: np.ndarray) -> Float[np.ndarray, " seeds"]:
+    gap = np.linalg.norm(middle - 0.5 * (first + second), axis=(1, 2))
+    return np.asarray(2.0 * gap / np.linalg.norm(first - second, axis=(1, 2)))

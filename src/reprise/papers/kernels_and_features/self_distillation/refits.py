@@ -38,7 +38,7 @@ class Refitter:
 
     def __init__(self, gram: Float[np.ndarray, "n n"], ridge: float) -> None:
         """Factorise the matrix with the ridge on its diagonal, O(N³)."""
-        self.gram = gram
+        self.gram, self.ridge = gram, ridge
         self.factor = cho_factor(gram + ridge * np.eye(len(gram)), lower=True, check_finite=False)
 
     def coefficients(self, targets: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:

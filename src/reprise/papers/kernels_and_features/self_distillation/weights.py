@@ -10,7 +10,7 @@ from reprise.estimate import Estimate
 from reprise.papers.kernels_and_features.self_distillation import closed_form, problems
 from reprise.papers.kernels_and_features.self_distillation.problems import WAVE_KERNEL
 from reprise.papers.kernels_and_features.self_distillation.refits import Refitter
-from reprise.papers.kernels_and_features.self_distillation.threads import on_one_thread
+from reprise.kernels.threads import on_one_thread
 
 GRID = np.linspace(-2.0, 3.0, 2001)
 """The weights that are tried one by one, of spacing 0.0025."""
@@ -20,21 +20,21 @@ class Step(NamedTuple):
     """One step of distillation with a validation set.
 
     Attributes:
+        ridge: the penalty.
         losses: mean squared validation error of a student fitted at each weight of the grid.
         weight: the optimal weight by the formula.
         swapped: the formula with its two students exchanged.
         shuffled: the formula with shuffled validation targets.
-        at: mean squared validation errors of students fitted at `weight`, and at `shuffled`, cut to the grid's range.
-        curvature: mean square of the two students' difference on the validation points.
+        at: mean squared validation errors of students fitted at `weight` and at `shuffled`.
         test: mean squared test errors of the student at `weight`, at the best weight between 0 and 1, and of the first fit.
     """
 
+    ridge: float
     losses: Float[np.ndarray, " grid"]
     weight: float
     swapped: float
     shuffled: float
     at: tuple[float, float]
-    curvature: float
     test: tuple[float, float, float]
 
 
@@ -63,11 +63,10 @@ def steps(
         second = refitter.fit(teacher, k_val)
         weight, swapped = (closed_form.optimal_weight(a, b, y_val) for a, b in ((first, second), (second, first)))
         shuffled = closed_form.optimal_weight(first, second, mixed_up)
-        cut = np.clip([weight, shuffled], GRID[0], GRID[-1])
-        at = error(cut, validation)
+        at = error(np.array([weight, shuffled]), validation)
         compared = error(np.array([weight, min(max(weight, 0.0), 1.0), 1.0]), test)
-        ends, curvature = (float(at[0]), float(at[1])), float(((first - second) ** 2).mean())
-        found.append(Step(error(GRID, validation), weight, swapped, shuffled, ends, curvature, tuple(compared.tolist())))
+        losses, ends = error(GRID, validation), (float(at[0]), float(at[1]))
+        found.append(Step(refitter.ridge, losses, weight, swapped, shuffled, ends, tuple(compared.tolist())))
         teacher = refitter.fit(weight * y + (1.0 - weight) * teacher)
     return found
 
@@ -104,11 +103,12 @@ def grid_gap(found: list[Step], *, swapped: bool = False) -> Estimate:
 
 
 def loss_gap(found: list[Step], *, shuffled: bool = False) -> Estimate:
-    """Best validation loss on the grid less that at the formula's weight, over the parabola's curvature: the largest in size.
+    """Best validation loss on the grid less that at the formula's weight, the largest in size of all steps.
 
-    The formula's weight can only be better, and by no more than the square of half the grid's spacing.
+    Only where the formula's weight lies within the grid, as the grid cannot be near it elsewhere.
     """
-    gaps = [(float(s.losses.min()) - s.at[int(shuffled)]) / s.curvature for s in found]
+    inside = [s for s in found if GRID[0] <= s.weight <= GRID[-1]]
+    gaps = [float(s.losses.min()) - s.at[int(shuffled)] for s in inside]
     return Estimate.exact(max(gaps, key=abs), n=len(gaps), method="largest of all steps", samples=gaps[:64])
 
 
