@@ -101,9 +101,7 @@ def _patches(x: Float[Array, "h w c"]) -> Float[Array, "h2 w2 9c"]:
     """The 3 x 3 neighbourhood of every second pixel, zero beyond the edge."""
     height, width = x.shape[:2]
     padded = jnp.pad(x, ((1, 2), (1, 2), (0, 0)))
-    return jnp.concatenate(
-        [padded[i : i + height : 2, j : j + width : 2] for i in range(3) for j in range(3)], axis=-1
-    )
+    return jnp.concatenate([padded[i : i + height : 2, j : j + width : 2] for i in range(3) for j in range(3)], axis=-1)
 
 
 class Recipe(NamedTuple):
@@ -117,6 +115,8 @@ class Recipe(NamedTuple):
         rate: learning rate of stochastic gradient descent with momentum 0.9.
         steps: number of steps.
         batch: examples a step.
+        anchored: the penalty is on the distance from the start, not on the weights: then a wide network is a kernel
+            regression, while plain decay shrinks its features until they have to be learnt anew.
     """
 
     network: str
@@ -126,6 +126,7 @@ class Recipe(NamedTuple):
     rate: float
     steps: int
     batch: int
+    anchored: bool = False
 
 
 class Fit(NamedTuple):
@@ -171,8 +172,8 @@ class Trainer:
         """Train all seeds to these targets from the common start and return their outputs."""
         r, begun = self.recipe, time.perf_counter()
         targets = jnp.asarray(targets, jnp.float32)
-        fixed = (r.outputs, r.steps, r.batch)
-        out = _trained(self.models, self.inputs, targets, self.keys, jnp.float32(r.decay), jnp.float32(r.rate), fixed)
+        numbers = jnp.asarray([r.rate, r.decay, float(r.anchored)], jnp.float32)
+        out = _trained(self.models, self.inputs, targets, self.keys, numbers, (r.outputs, r.steps, r.batch))
         fit = Fit(*(np.asarray(part, dtype=np.float64) for part in out))
         if not all(np.isfinite(part).all() for part in fit):
             raise FloatingPointError(f"training diverged at rate {r.rate:g}; take a smaller one")
@@ -186,12 +187,11 @@ def _trained(
     inputs: tuple[Array, ...],
     targets: Float[Array, "seeds n 10"],
     keys: Array,
-    decay: Array,
-    rate: Array,
+    numbers: Float[Array, "3"],
     fixed: tuple[Outputs, int, int],
 ) -> list[Array]:
     """Outputs, at all inputs, of networks trained to the targets of the first: momentum 0.9, cosine rate, minibatches."""
-    outputs, steps, batch = fixed
+    (outputs, steps, batch), (rate, decay, anchored) = fixed, numbers
     n = targets.shape[1]
     rates = rate * 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.arange(steps) / steps))
 
@@ -200,7 +200,7 @@ def _trained(
         return jax.nn.softmax(out) if outputs == "softmax" else out
 
     def one(model: eqx.Module, parts: tuple[Array, ...], y: Array, key: Array) -> list[Array]:
-        params, static = eqx.partition(model, eqx.is_inexact_array)
+        begin, static = eqx.partition(model, eqx.is_inexact_array)
         epochs = -(-steps // (n // batch))
         orders = jax.vmap(lambda k: jax.random.permutation(k, n)[: n - n % batch])(jax.random.split(key, epochs))
         rows = orders.reshape(-1, batch)[:steps]
@@ -211,11 +211,12 @@ def _trained(
 
         def step(carry: tuple[Any, Any], now: tuple[Array, Array]) -> tuple[tuple[Any, Any], None]:
             p, speed = carry
-            slope = jax.tree.map(lambda g, w: g + decay * w, jax.grad(loss)(p, now[0]), p)
+            slope = jax.tree.map(lambda g, w, w0: g + decay * (w - anchored * w0), jax.grad(loss)(p, now[0]), p, begin)
             speed = jax.tree.map(lambda v, g: 0.9 * v + g, speed, slope)
             return (jax.tree.map(lambda w, v: w - now[1] * v, p, speed), speed), None
 
-        (params, _), _ = jax.lax.scan(step, (params, jax.tree.map(jnp.zeros_like, params)), (rows, rates.astype(jnp.float32)))
+        still = jax.tree.map(jnp.zeros_like, begin)
+        (params, _), _ = jax.lax.scan(step, (begin, still), (rows, rates.astype(jnp.float32)))
         return [answers(eqx.combine(params, static), x) for x in parts]
 
     return eqx.filter_vmap(one)(models, inputs, targets, keys)

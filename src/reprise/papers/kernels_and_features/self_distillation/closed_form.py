@@ -74,7 +74,9 @@ def predictions(
     alpha = np.asarray([1.0, *weights[1:]])[:, None]
     mixed = (alpha + (1.0 - alpha) * before) / (spectrum.values + spectrum.ridge)
     mixed[0] *= first
-    return np.asarray(np.einsum("tn,sn,nc->stc", k_test @ spectrum.vectors, mixed, spectrum.vectors.T @ y, optimize=True))
+    return np.asarray(
+        np.einsum("tn,sn,nc->stc", k_test @ spectrum.vectors, mixed, spectrum.vectors.T @ y, optimize=True)
+    )
 
 
 def limit_factors(values: Float[np.ndarray, " n"], ridge: float, weight: float) -> Float[np.ndarray, " n"]:

@@ -45,7 +45,7 @@ def optimal_penalty(count: int, n: int, *, seed: int = 0) -> float:
     """The penalty with the smallest mean test error of the plain fit, over data sets of their own."""
     risk = np.zeros(len(PENALTIES))
     for i in progress.track(range(count), "risk-optimal penalty"):
-        wave = problems.wave(n, 40_000 + 1000 * seed + i)
+        wave = problems.wave(n, (seed, 7, i))
         gram, k_test = WAVE_KERNEL.of(wave.x, wave.x), WAVE_KERNEL.of(wave.x_test, wave.x)
         for j, penalty in enumerate(PENALTIES):
             risk[j] += ((Refitter(gram, float(penalty)).fit(wave.y, k_test) - wave.y_test) ** 2).mean()
@@ -58,7 +58,7 @@ def distil(count: int, n: int, shares: Sequence[float], *, seed: int = 0) -> Gai
     best, mixtures = optimal_penalty(count, n, seed=seed), np.asarray(MIXTURES)
     first, chosen = np.empty((count, len(shares))), np.empty((count, len(shares)))
     for i in progress.track(range(count), "distilled waves"):
-        whole = problems.wave(2 * n, 20_000 + 1000 * seed + i)
+        whole = problems.wave(2 * n, (seed, 6, i))
         x, y = whole.x[:n], np.repeat(whole.y[:n], len(mixtures), axis=1)
         gram, k_new = WAVE_KERNEL.of(x, x), WAVE_KERNEL.of(np.concatenate([whole.x[n:], whole.x_test]), x)
         for j, share in enumerate(shares):

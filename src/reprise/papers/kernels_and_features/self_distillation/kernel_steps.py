@@ -44,10 +44,13 @@ def closed_form_gaps(sizes: Sequence[int], steps: int, *, seed: int = 0) -> tupl
             spectrum = closed_form.decompose(kernel.of(problem.x, problem.x), ridge)
             k_test = kernel.of(problem.x_test, problem.x)
             closed = [
-                closed_form.predictions(spectrum, k_test, problem.y, weights, first=first) for first in (1.0, weights[0])
+                closed_form.predictions(spectrum, k_test, problem.y, weights, first=first)
+                for first in (1.0, weights[0])
             ]
             gaps.append([float(np.abs(refitted - c).max() / np.abs(refitted).max()) for c in closed])
-    right, slip = (span(column, f"range over {len(gaps)} pairs of data set and kernel") for column in np.transpose(gaps))
+    right, slip = (
+        span(column, f"range over {len(gaps)} pairs of data set and kernel") for column in np.transpose(gaps)
+    )
     return right, slip
 
 
@@ -79,7 +82,7 @@ def printed_gap(*, times: float = 1.0) -> Estimate:
 def _waves(count: int, n: int, seed: int) -> list[tuple[Problem, Refitter, Float[np.ndarray, "t n"]]]:
     found = []
     for i in range(count):
-        problem = problems.wave(n, 1000 * seed + i)
+        problem = problems.wave(n, (seed, 2, i))
         refitter = Refitter(WAVE_KERNEL.of(problem.x, problem.x), WAVE_RIDGE)
         found.append((problem, refitter, WAVE_KERNEL.of(problem.x_test, problem.x)))
     return found
@@ -127,9 +130,7 @@ def _plain(refitter: Refitter, weight: float, penalty: str) -> Refitter:
     return Refitter(refitter.gram, WAVE_RIDGE / weight if penalty == "amplified" else WAVE_RIDGE)
 
 
-def rates(
-    weights: Sequence[float], count: int, n: int, *, seed: int = 0
-) -> Float[np.ndarray, "waves weights"]:
+def rates(weights: Sequence[float], count: int, n: int, *, seed: int = 0) -> Float[np.ndarray, "waves weights"]:
     r"""The predicted rates $\log((1-\alpha)\max_iA_{ii})$ of the same waves."""
     rows = []
     for _, refitter, _ in _waves(count, n, seed):
@@ -173,7 +174,15 @@ def union(parts: Sequence[Estimate], centre: float) -> Estimate:
     low, high = (float(pick([np.asarray(end) for end in ends])) for pick, ends in (
         (np.min, [p.low for p in parts]), (np.max, [p.high for p in parts])
     ))  # fmt: skip
-    return Estimate(worst.value, low, high, n=worst.n, level=worst.level, method=f"union of {len(parts)}: {worst.method}", samples=worst.samples)
+    return Estimate(
+        worst.value,
+        low,
+        high,
+        n=worst.n,
+        level=worst.level,
+        method=f"union of {len(parts)}: {worst.method}",
+        samples=worst.samples,
+    )
 
 
 def last_distance(found: Float[np.ndarray, "waves weights steps"]) -> Estimate:
@@ -206,9 +215,7 @@ def remainder(weight: float, count: int, n: int, steps: int, *, seed: int = 0) -
 
 
 @on_one_thread
-def smoother_steps(
-    weight: float, count: int, n: int, steps: int, *, seed: int = 0
-) -> Smoother:
+def smoother_steps(weight: float, count: int, n: int, steps: int, *, seed: int = 0) -> Smoother:
     r"""$v_i^\top M^{(\tau)}v_i$ of the matrices $M^{(\tau)}$ that take targets to fitted values, found by refitting (C3).
 
     The columns of the identity are the targets, so that the fits are $M^{(\tau)}$; $v_i$ are the eigenvectors of K.
@@ -246,7 +253,12 @@ def over_floor(smoothers: Sequence[Smoother], weights: Sequence[float], *, seed:
 
 
 def over_bound(
-    smoothers: Sequence[Smoother], weights: Sequence[float], *, limit: bool = False, leading: int = LEADING, seed: int = 0
+    smoothers: Sequence[Smoother],
+    weights: Sequence[float],
+    *,
+    limit: bool = False,
+    leading: int = LEADING,
+    seed: int = 0,
 ) -> Estimate:
     r"""Largest of the leading ratios $R_k$ over steps, over its bound $A_{kk}/B^{(\infty)}_{k+1,k+1}$ (C3).
 

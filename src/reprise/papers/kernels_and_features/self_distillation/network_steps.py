@@ -14,6 +14,8 @@ from reprise.papers.kernels_and_features.self_distillation.closed_form import op
 GRID = tuple(round(0.1 * i, 1) for i in range(11))
 """The weights of the grid search."""
 MIDDLE = GRID.index(0.5)
+LINEARITY = Recipe("mlp", 16, "linear", decay=2.4e-3, rate=2.0, steps=300, batch=50)
+"""How networks are trained that are tested for linearity; their width varies."""
 
 
 class Scores(NamedTuple):
@@ -69,7 +71,9 @@ def distil(trainer: Trainer, steps: int, *, seed: int = 0) -> list[Round]:
         return trainer.fit(share * task.y + (1.0 - share) * teacher.train)
 
     def scores(fit: Fit) -> Scores:
-        losses = [((out - y) ** 2).sum(axis=2).mean(axis=1) for out, y in zip(fit[1:], (task.y_val, task.y_test), strict=True)]
+        losses = [
+            ((out - y) ** 2).sum(axis=2).mean(axis=1) for out, y in zip(fit[1:], (task.y_val, task.y_test), strict=True)
+        ]
         right = (fit.test.argmax(axis=2) == task.y_test.argmax(axis=2)).mean(axis=1)
         return Scores(losses[0], losses[1], right)
 
@@ -169,16 +173,22 @@ def defects(rounds: Sequence[Round]) -> Estimate:
 
 
 def defects_by_width(
-    task: Task, recipe: Recipe, widths: Sequence[int], *, seed: int = 0, apart: bool = False
-) -> Float[np.ndarray, "seeds widths"]:
-    """That defect at step 2 for networks of several widths; with `apart` the middle student has a start of its own."""
-    columns = []
+    task: Task, recipe: Recipe, widths: Sequence[int], *, seed: int = 0
+) -> Float[np.ndarray, "2 seeds widths"]:
+    """That defect at step 2 for networks of several widths: penalty on the distance from the start, and plain decay."""
+    found = []
     for width in progress.track(widths, "linearity by width"):
-        trainers = [Trainer(task, recipe._replace(width=width), seed=s) for s in (seed, seed + 1 if apart else seed)]
-        first = trainers[0].fit(task.y)
-        second, middle = trainers[0].fit(first.train), trainers[1].fit(0.5 * (task.y + first.train))
-        columns.append(_defect(first.validation, second.validation, middle.validation))
-    return np.stack(columns, axis=1)
+        for anchored in (True, False):
+            trainer = Trainer(task, recipe._replace(width=width, anchored=anchored), seed=seed)
+            first = trainer.fit(task.y)
+            second, middle = trainer.fit(first.train), trainer.fit(0.5 * (task.y + first.train))
+            found.append(_defect(first.validation, second.validation, middle.validation))
+    return np.moveaxis(np.reshape(found, (len(widths), 2, -1)), 0, 2)
+
+
+def width_slope(defects: Float[np.ndarray, "seeds widths"], widths: Sequence[int]) -> Estimate:
+    """Slope of that defect against width, on logarithmic axes."""
+    return statistics.slope(widths, defects)
 
 
 def _defect(first: np.ndarray, second: np.ndarray, middle: np.ndarray) -> Float[np.ndarray, " seeds"]:

@@ -61,7 +61,9 @@ def laplacian(gamma: float) -> Kernel:
 
 def cubic(gamma: float) -> Kernel:
     r"""$(1+\gamma\langle x,x'\rangle)^3$, of finite rank in low dimension."""
-    return Kernel({"kernel": "poly", "gamma": gamma, "degree": 3, "coef0": 1}, lambda a, b: (1.0 + gamma * a @ b.T) ** 3)
+    return Kernel(
+        {"kernel": "poly", "gamma": gamma, "degree": 3, "coef0": 1}, lambda a, b: (1.0 + gamma * a @ b.T) ** 3
+    )
 
 
 def kernels(dim: int) -> list[Kernel]:
@@ -75,18 +77,19 @@ def toy() -> Problem:
     return Problem("toy", TOY_INPUTS[:, None], TOY_TARGETS[:, None], grid, np.sin(2.0 * np.pi * grid))
 
 
-def wave(n: int, seed: int, *, noise: float = 0.5, tests: int = 200) -> Problem:
+def wave(n: int, key: Sequence[int], *, noise: float = 0.5, tests: int = 200) -> Problem:
     """A random wave on the unit square, n noisy points; tested without noise.
 
     The truth is a sum of six plane waves of random direction, wave number up to two, and phase, of variance one.
+    Each key, any few numbers, draws a wave of its own.
     """
-    rng = np.random.default_rng([seed, 17])
+    rng = np.random.default_rng([*key, 17])
     angle, number, phase = rng.uniform(0, 2 * np.pi, 6), rng.uniform(0.5, 2.0, 6), rng.uniform(0, 2 * np.pi, 6)
     direction = 2.0 * np.pi * number * np.stack([np.cos(angle), np.sin(angle)])
     x = rng.uniform(size=(n + tests, 2))
     truth = np.cos(x @ direction + phase).sum(axis=1, keepdims=True) / np.sqrt(3.0)
     y = truth[:n] + noise * rng.standard_normal((n, 1))
-    return Problem(f"wave {seed}", x[:n], y, x[n:], truth[n:])
+    return Problem("wave", x[:n], y, x[n:], truth[n:])
 
 
 WAVE_KERNEL = gaussian(8.0)

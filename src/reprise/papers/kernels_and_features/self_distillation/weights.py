@@ -85,7 +85,7 @@ def of_waves(count: int, n: int, *, seed: int = 0) -> list[Step]:
     found = []
     for i in progress.track(range(count), "optimal weights"):
         rng = np.random.default_rng([seed, i, 4])
-        whole = problems.wave(2 * n, 10_000 + 1000 * seed + i)
+        whole = problems.wave(2 * n, (seed, 4, i))
         x, y = whole.x[:n], whole.y[:n]
         refitter = Refitter(WAVE_KERNEL.of(x, x), float(10 ** rng.uniform(-3, 1)))
         validation = (WAVE_KERNEL.of(whole.x[n:], x), whole.y[n:])
@@ -116,6 +116,11 @@ def share_won(found: list[Step], *, shuffled: bool = False) -> Estimate:
     """Share of the steps at which the formula's weight has no larger loss than the best of the grid (to rounding)."""
     won = [s.at[int(shuffled)] <= s.losses.min() + 1e-12 for s in found]
     return Estimate.exact(float(np.mean(won)), n=len(won), method="share, all counted")
+
+
+def toy_weight(toy: list[Step], *, cut: bool = False) -> Estimate:
+    """The toy's optimal weight at step 2, or cut to the range of mixtures."""
+    return Estimate.exact(min(max(toy[0].weight, 0.0), 1.0) if cut else toy[0].weight, method="formula")
 
 
 def outside(found: list[Step]) -> tuple[float, float, float]:
