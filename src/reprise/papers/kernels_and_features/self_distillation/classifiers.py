@@ -7,10 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from reprise import datasets
-from reprise.networks import MLP, ensemble
+from reprise.networks import MLP
 
 Outputs = Literal["linear", "softmax"]
 CLASSES = 10
@@ -148,19 +148,27 @@ class Trainer:
     """
 
     def __init__(self, task: Task, recipe: Recipe, *, seed: int = 0) -> None:
-        """Draw the start: hidden weights random, readout zero, so that every network starts as the zero function."""
+        """Draw the start: hidden weights random, readout zero, so that every network starts as the zero function.
+
+        Both architectures store standard normal numbers and scale them where they are used.
+        """
         self.task, self.recipe, self.seconds = task, recipe, list[float]()
-        seeds, inputs = len(task.x), task.x.shape[-1]
-        start, order = jax.random.split(jax.random.key(seed))
+        (seeds, n, inputs), rng = task.x.shape, np.random.default_rng([seed, 8])
 
-        def make(key: PRNGKeyArray) -> eqx.Module:
+        def make(key: PRNGKeyArray) -> Any:
             if recipe.network == "cnn":
-                net: Any = ConvNet(round(inputs**0.5), recipe.width, key=key)
-                return eqx.tree_at(lambda m: m.last, net, replace_fn=jnp.zeros_like)
-            net = MLP(inputs, recipe.width, CLASSES, depth=2, w_std=2**0.5, b_std=0.1, key=key)
-            return eqx.tree_at(lambda m: m.weights[-1], net, replace_fn=jnp.zeros_like)
+                return ConvNet(round(inputs**0.5), recipe.width, key=key)
+            return MLP(inputs, recipe.width, CLASSES, depth=2, w_std=2**0.5, b_std=0.1, key=key)
 
-        self.models, self.keys = ensemble(make, jax.random.split(start, seeds)), jax.random.split(order, seeds)
+        def draw(leaf: Any) -> Any:
+            if not isinstance(leaf, jax.ShapeDtypeStruct):
+                return leaf
+            return jnp.asarray(rng.standard_normal((seeds, *leaf.shape)), jnp.float32)
+
+        drawn = jax.tree.map(draw, eqx.filter_eval_shape(make, jax.random.key(0)))
+        last = (lambda m: [m.last]) if recipe.network == "cnn" else (lambda m: [m.weights[-1], m.biases[-1]])
+        self.models = eqx.tree_at(last, drawn, replace_fn=jnp.zeros_like)
+        self.rows = jnp.asarray([_order(n, recipe, rng) for _ in range(seeds)], jnp.int32)
         self.inputs = tuple(jnp.asarray(x) for x in (task.x, task.x_val, task.x_test))
 
     @property
@@ -173,7 +181,7 @@ class Trainer:
         r, begun = self.recipe, time.perf_counter()
         targets = jnp.asarray(targets, jnp.float32)
         numbers = jnp.asarray([r.rate, r.decay, float(r.anchored)], jnp.float32)
-        out = _trained(self.models, self.inputs, targets, self.keys, numbers, (r.outputs, r.steps, r.batch))
+        out = _trained(self.models, self.inputs, targets, self.rows, numbers, r.outputs)
         fit = Fit(*(np.asarray(part, dtype=np.float64) for part in out))
         if not all(np.isfinite(part).all() for part in fit):
             raise FloatingPointError(f"training diverged at rate {r.rate:g}; take a smaller one")
@@ -181,29 +189,33 @@ class Trainer:
         return fit
 
 
+def _order(n: int, recipe: Recipe, rng: np.random.Generator) -> Int[np.ndarray, "steps batch"]:
+    """The examples of every step: fresh permutations, of which a remainder is left out."""
+    batches = n // recipe.batch
+    epochs = -(-recipe.steps // batches)
+    drawn = [rng.permutation(n)[: batches * recipe.batch].reshape(batches, recipe.batch) for _ in range(epochs)]
+    return np.concatenate(drawn)[: recipe.steps]
+
+
 @eqx.filter_jit
 def _trained(
     models: eqx.Module,
     inputs: tuple[Array, ...],
     targets: Float[Array, "seeds n 10"],
-    keys: Array,
+    rows: Int[Array, "seeds steps batch"],
     numbers: Float[Array, "3"],
-    fixed: tuple[Outputs, int, int],
+    outputs: Outputs,
 ) -> list[Array]:
     """Outputs, at all inputs, of networks trained to the targets of the first: momentum 0.9, cosine rate, minibatches."""
-    (outputs, steps, batch), (rate, decay, anchored) = fixed, numbers
-    n = targets.shape[1]
+    steps, (rate, decay, anchored) = rows.shape[1], numbers
     rates = rate * 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.arange(steps) / steps))
 
     def answers(model: Any, x: Array) -> Array:
         out = jax.vmap(model)(x)
         return jax.nn.softmax(out) if outputs == "softmax" else out
 
-    def one(model: eqx.Module, parts: tuple[Array, ...], y: Array, key: Array) -> list[Array]:
+    def one(model: eqx.Module, parts: tuple[Array, ...], y: Array, rows: Array) -> list[Array]:
         begin, static = eqx.partition(model, eqx.is_inexact_array)
-        epochs = -(-steps // (n // batch))
-        orders = jax.vmap(lambda k: jax.random.permutation(k, n)[: n - n % batch])(jax.random.split(key, epochs))
-        rows = orders.reshape(-1, batch)[:steps]
 
         def loss(p: Any, chosen: Array) -> Array:
             gaps = answers(eqx.combine(p, static), parts[0][chosen]) - y[chosen]
@@ -219,4 +231,4 @@ def _trained(
         (params, _), _ = jax.lax.scan(step, (begin, still), (rows, rates.astype(jnp.float32)))
         return [answers(eqx.combine(params, static), x) for x in parts]
 
-    return eqx.filter_vmap(one)(models, inputs, targets, keys)
+    return eqx.filter_vmap(one)(models, inputs, targets, rows)

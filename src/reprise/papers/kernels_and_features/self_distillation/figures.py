@@ -48,7 +48,7 @@ def toy_paths(weight: float, steps: int = 6) -> Drawn:
 
 def regularisation(weight: float, steps: int = 20) -> Drawn:
     """F2: what each step leaves of each eigenvector of the toy, and the ratios of neighbours."""
-    titles = ["left over, α = 0", f"left over, α = {weight:g}", "first over fourth direction"]
+    titles = ["left over, α = 0", f"left over, α = {weight:g}", "first over last direction"]
     fig, (left, middle, right) = pl.wide(3, titles, share=False)
     spectrum = closed_form.decompose(_toy_gram(), problems.TOY_RIDGE)
     index, table = np.arange(1, len(spectrum.values) + 1), Rows()
@@ -63,17 +63,17 @@ def regularisation(weight: float, steps: int = 20) -> Drawn:
             pl.theory(ax, index, end, label="limit")
             table += rows(f"alpha {alpha:g}", "limit", index, end)
         ax.set(xlabel="eigenvector k", ylim=(-0.03, 1.0))
-        ratio, taus = kept[:, 0] / kept[:, 3], np.arange(1, steps + 1)
+        ratio, taus = kept[:, 0] / kept[:, -1], np.arange(1, steps + 1)
         pl.experiment(right, taus, ratio, color=colour, linestyle="-", markersize=3.5, label=f"α = {alpha:g}")
         table += rows("ratio", f"alpha {alpha:g}", taus, ratio)
     final = closed_form.limit_factors(spectrum.values, problems.TOY_RIDGE, weight)
-    pl.theory(right, [1, steps], [final[0] / final[3]] * 2)
-    pl.control(right, [1, steps], [spectrum.shrinkage[0] / spectrum.shrinkage[3]] * 2, label="α = 1", linestyle="-")
-    table += rows("ratio", "limit", [1, steps], [final[0] / final[3]] * 2)
-    table += rows("ratio", "alpha 1", [1, steps], [spectrum.shrinkage[0] / spectrum.shrinkage[3]] * 2)
+    pl.theory(right, [1, steps], [final[0] / final[-1]] * 2)
+    pl.control(right, [1, steps], [spectrum.shrinkage[0] / spectrum.shrinkage[-1]] * 2, label="α = 1", linestyle="-")
+    table += rows("ratio", "limit", [1, steps], [final[0] / final[-1]] * 2)
+    table += rows("ratio", "alpha 1", [1, steps], [spectrum.shrinkage[0] / spectrum.shrinkage[-1]] * 2)
     left.set_ylabel("$B_{kk}$")
-    middle.legend(loc="upper right")
-    right.set(xlabel="step τ", ylabel="$B_{11}/B_{44}$")
+    middle.legend(loc="lower left", ncols=2, fontsize=8.5)
+    right.set(xlabel="step τ", ylabel="$B_{1,1}/B_{11,11}$")
     pl.log_ticks(right, "y")
     right.legend(loc="upper left")
     return fig, pd.DataFrame(table)
@@ -102,8 +102,8 @@ def convergence(
         table += rows("distance", f"alpha {weight:g}", taus[seen], found[0, j, seen])
         table += rows("distance", f"rate, alpha {weight:g}", taus[seen], line[seen])
     j = len(weights) // 2
-    pl.control(ax, taus[::6], same[0, j, ::6], label=f"from the ridge λ, α = {weights[j]:g}", linestyle="-")
-    table += rows("distance", f"control, alpha {weights[j]:g}", taus[::6], same[0, j, ::6])
+    pl.control(ax, taus[5::6], same[0, j, 5::6], label=f"from the ridge λ, α = {weights[j]:g}", linestyle="-")
+    table += rows("distance", f"control, alpha {weights[j]:g}", taus[5::6], same[0, j, 5::6])
     ax.set(xlabel="step τ", ylabel="relative distance, worst targets")
     pl.log_ticks(ax, "y")
     pl.outside_legend(ax)
@@ -116,13 +116,13 @@ def weights(toy: list[Step], waves: list[Step]) -> Drawn:
     table, thin = Rows(), slice(None, None, 20)
     for step, (found, colour) in enumerate(zip(toy[:2], (pl.GROUPS[0], pl.GROUPS[1]), strict=True), start=2):
         left.plot(GRID, found.losses, color=colour, lw=1.3, label=f"step {step}")
-        pl.experiment(left, [found.weight], [found.at[0]], color=colour, marker="D")
+        pl.experiment(left, [found.weight], [found.reached[0]], color=colour, marker="D")
         table += rows("toy", f"grid, step {step}", GRID[thin], found.losses[thin])
-        table += rows("toy", f"optimal weight, step {step}", [found.weight], [found.at[0]])
+        table += rows("toy", f"optimal weight, step {step}", [found.weight], [found.reached[0]])
     left.set(xlabel="weight α of the data", ylabel="validation loss", xlim=(-1.6, 1.6), ylim=(0.146, 0.166))
     pl.reported(left, 0.0, axis="x")
     pl.reported(left, 1.0, axis="x")
-    left.legend(loc="upper right")
+    left.legend(loc="upper left")
     second = waves[::2]
     penalty, best = np.array([s.ridge for s in second]), np.array([s.weight for s in second])
     shown = (best > -3.0) & (best < 4.0)

@@ -8,10 +8,10 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.self_distillation import problems
 from reprise.papers.kernels_and_features.self_distillation.problems import WAVE_KERNEL
 from reprise.papers.kernels_and_features.self_distillation.refits import Refitter
-from reprise.kernels.threads import on_one_thread
 
 MIXTURES = (0.0, 0.25, 0.5, 0.75)
 """Weights that are tried; 1 would be no distillation."""

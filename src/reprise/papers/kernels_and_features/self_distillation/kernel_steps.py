@@ -7,10 +7,10 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.self_distillation import closed_form, problems
 from reprise.papers.kernels_and_features.self_distillation.problems import WAVE_KERNEL, Problem
 from reprise.papers.kernels_and_features.self_distillation.refits import Refitter, by_scikit_learn
-from reprise.kernels.threads import on_one_thread
 
 WAVE_RIDGE = 5.0
 """Penalty of the wave experiments: of the order of the leading eigenvalues, so that one direction soon is the slowest."""
@@ -229,6 +229,7 @@ def smoother_steps(weight: float, count: int, n: int, steps: int, *, seed: int =
 
 
 def share(fine: np.ndarray) -> Estimate:
+    """The share of true entries."""
     return Estimate.exact(float(fine.mean()), n=int(fine.size), method="share, all counted")
 
 

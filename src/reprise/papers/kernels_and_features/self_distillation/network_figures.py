@@ -22,9 +22,9 @@ def search(rounds: Sequence[Round]) -> Drawn:
         curve = curve - curve.min()
         weight, label = float(found.weight.mean()), f"decay {found.decay:g}"
         left.plot(GRID, curve, color=colour, marker="o", ms=3.5, lw=1.2, label=label)
-        left.axvline(weight, color=colour, lw=1.4, ls=(0, (5, 2.2)))
+        pl.experiment(left, [weight], [0.0], color=colour, marker="D", markersize=8.0)
         table += rows("grid", label, GRID, curve) + rows("estimate", label, [weight], [0.0])
-    left.set(xlabel="weight α of the data", ylabel="validation loss above the least", xlim=(-0.7, 1.5))
+    left.set(xlabel="weight α of the data", ylabel="validation loss above the least", xticks=[-0.5, 0.0, 0.5, 1.0, 1.5])
     left.legend(loc="upper center")
     places = np.arange(len(rounds))
     for name, blind in (("estimate", False), ("random weight", True)):
@@ -40,7 +40,8 @@ def search(rounds: Sequence[Round]) -> Drawn:
     right.axhline(0.0, color=pl.INK, lw=0.8)
     right.set_xticks(places, [f"{r.decay:g}\nstep {r.step}" for r in rounds], fontsize=9)
     right.set(xlabel="weight decay and step", ylabel="percentage points")
-    right.legend(loc="lower right")
+    right.set_ylim(bottom=1.25 * right.get_ylim()[0])
+    right.legend(loc="lower center", ncols=2)
     return fig, pd.DataFrame(table)
 
 

@@ -7,10 +7,10 @@ from jaxtyping import Float
 
 from reprise import progress
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.self_distillation import closed_form, problems
 from reprise.papers.kernels_and_features.self_distillation.problems import WAVE_KERNEL
 from reprise.papers.kernels_and_features.self_distillation.refits import Refitter
-from reprise.kernels.threads import on_one_thread
 
 GRID = np.linspace(-2.0, 3.0, 2001)
 """The weights that are tried one by one, of spacing 0.0025."""
@@ -25,7 +25,7 @@ class Step(NamedTuple):
         weight: the optimal weight by the formula.
         swapped: the formula with its two students exchanged.
         shuffled: the formula with shuffled validation targets.
-        at: mean squared validation errors of students fitted at `weight` and at `shuffled`.
+        reached: mean squared validation errors of students fitted at `weight` and at `shuffled`.
         test: mean squared test errors of the student at `weight`, at the best weight between 0 and 1, and of the first fit.
     """
 
@@ -34,7 +34,7 @@ class Step(NamedTuple):
     weight: float
     swapped: float
     shuffled: float
-    at: tuple[float, float]
+    reached: tuple[float, float]
     test: tuple[float, float, float]
 
 
@@ -108,13 +108,13 @@ def loss_gap(found: list[Step], *, shuffled: bool = False) -> Estimate:
     Only where the formula's weight lies within the grid, as the grid cannot be near it elsewhere.
     """
     inside = [s for s in found if GRID[0] <= s.weight <= GRID[-1]]
-    gaps = [float(s.losses.min()) - s.at[int(shuffled)] for s in inside]
+    gaps = [float(s.losses.min()) - s.reached[int(shuffled)] for s in inside]
     return Estimate.exact(max(gaps, key=abs), n=len(gaps), method="largest of all steps", samples=gaps[:64])
 
 
 def share_won(found: list[Step], *, shuffled: bool = False) -> Estimate:
     """Share of the steps at which the formula's weight has no larger loss than the best of the grid (to rounding)."""
-    won = [s.at[int(shuffled)] <= s.losses.min() + 1e-12 for s in found]
+    won = [s.reached[int(shuffled)] <= s.losses.min() + 1e-12 for s in found]
     return Estimate.exact(float(np.mean(won)), n=len(won), method="share, all counted")
 
 
