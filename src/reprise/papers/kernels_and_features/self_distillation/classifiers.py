@@ -179,9 +179,8 @@ class Trainer:
     def fit(self, targets: Float[np.ndarray, "seeds n 10"]) -> Fit:
         """Train all seeds to these targets from the common start and return their outputs."""
         r, begun = self.recipe, time.perf_counter()
-        targets = jnp.asarray(targets, jnp.float32)
         numbers = jnp.asarray([r.rate, r.decay, float(r.anchored)], jnp.float32)
-        out = _trained(self.models, self.inputs, targets, self.rows, numbers, r.outputs)
+        out = _trained(self.models, self.inputs, jnp.asarray(targets, jnp.float32), self.rows, numbers, r.outputs)
         fit = Fit(*(np.asarray(part, dtype=np.float64) for part in out))
         if not all(np.isfinite(part).all() for part in fit):
             raise FloatingPointError(f"training diverged at rate {r.rate:g}; take a smaller one")
