@@ -35,11 +35,16 @@ def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder
         "pdf": {"Title": entry.title, "Subject": entry.alt, "CreationDate": None, "Creator": None, "Producer": None},
     }
     files: dict[str, str] = {}
-    form = {"svg.hashsalt": f"{card.slug}:{entry.id}", "svg.fonttype": "path"}
-    no_layout = {"figure.constrained_layout.use": False, "figure.autolayout": False}
     fig.set_dpi(PNG_DPI)
     fig.draw_without_rendering()  # lays out once for all forms; laying out anew for each takes longer than drawing it
-    with mpl.rc_context(form | no_layout):
+    with mpl.rc_context(
+        {
+            "svg.hashsalt": f"{card.slug}:{entry.id}",
+            "svg.fonttype": "path",
+            "figure.constrained_layout.use": False,
+            "figure.autolayout": False,
+        }
+    ):
         fig.set_layout_engine(None)
         box = fig.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
         for kind, facts in metadata.items():
