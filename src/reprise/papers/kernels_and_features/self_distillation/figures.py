@@ -62,7 +62,7 @@ def regularisation(weight: float, steps: int = 20) -> Drawn:
         if alpha > 0:
             pl.theory(ax, index, end, label="limit")
             table += rows(f"alpha {alpha:g}", "limit", index, end)
-        ax.set(xlabel="eigenvector k", ylim=(-0.03, 1.0))
+        ax.set(xlabel="eigenvector k", ylim=(-0.03, 1.0), xticks=index[::2])
         ratio, taus = kept[:, 0] / kept[:, -1], np.arange(1, steps + 1)
         pl.experiment(right, taus, ratio, color=colour, linestyle="-", markersize=3.5, label=f"α = {alpha:g}")
         table += rows("ratio", f"alpha {alpha:g}", taus, ratio)

@@ -20,12 +20,17 @@ def search(rounds: Sequence[Round]) -> Drawn:
     for found, colour in zip(second, pl.family(len(second)), strict=True):
         curve = np.mean([s.validation for s in found.grid], axis=1)
         curve = curve - curve.min()
-        weight, label = float(found.weight.mean()), f"decay {found.decay:g}"
+        weight, label = float(found.weight.mean()), f"{found.decay:g}"
         left.plot(GRID, curve, color=colour, marker="o", ms=3.5, lw=1.2, label=label)
         pl.experiment(left, [weight], [0.0], color=colour, marker="D", markersize=8.0)
         table += rows("grid", label, GRID, curve) + rows("estimate", label, [weight], [0.0])
-    left.set(xlabel="weight α of the data", ylabel="validation loss above the least", xticks=[-0.5, 0.0, 0.5, 1.0, 1.5])
-    left.legend(loc="upper center")
+    left.set(
+        xlabel="weight α of the data",
+        ylabel="validation loss above the least",
+        xticks=[-0.5, 0.0, 0.5, 1.0, 1.5],
+        xlim=(-0.9, 1.8),
+    )
+    left.legend(loc="upper left", title="weight decay")
     places = np.arange(len(rounds))
     for name, blind in (("estimate", False), ("random weight", True)):
         gaps = [100 * ((random_weight(r) if blind else r.at).accuracy - chosen(r).accuracy) for r in rounds]
