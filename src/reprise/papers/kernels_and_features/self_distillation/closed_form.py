@@ -49,8 +49,8 @@ def factors(
 
     `first` multiplies $B^{(1)}$. It is one; a frequent slip is the first weight (the control of C1).
 
-    >>> print(factors(np.array([0.5]), [1.0, 0.0, 0.5]).ravel())
-    [0.5   0.25  0.3125]
+    >>> factors(np.array([0.5]), [1.0, 0.0, 0.5]).ravel().tolist()
+    [0.5, 0.25, 0.3125]
     """
     steps = [first * shrinkage]
     for weight in weights[1:]:

@@ -167,11 +167,6 @@ def meaningless_weight(rounds: Sequence[Round], *, genuine: bool = False) -> Est
     return max(found, key=lambda e: abs(float(np.asarray(e.value)) - 1.0))
 
 
-def defects(rounds: Sequence[Round]) -> Estimate:
-    """How far a middle student is from the mean of its ends, over half their distance: mean over seeds, largest round."""
-    return _worst([r.defect for r in rounds], "largest")
-
-
 def defects_by_width(
     task: Task, recipe: Recipe, widths: Sequence[int], *, seed: int = 0
 ) -> Float[np.ndarray, "2 seeds widths"]:
