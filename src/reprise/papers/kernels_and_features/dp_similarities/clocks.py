@@ -1,0 +1,93 @@
+"""Query times (C3, C6), in processor seconds on one thread: what other programs do hardly enters."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from reprise import progress, statistics
+from reprise.estimate import Estimate
+from reprise.papers.kernels_and_features.dp_similarities import features, trees
+from reprise.papers.kernels_and_features.dp_similarities.threads import on_one_thread
+
+LEAST = 0.004
+"""Seconds that one measurement lasts at least; shorter calls are repeated within it."""
+
+
+def processor_seconds(function: Callable[[], object]) -> float:
+    """Processor time of one call."""
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def measure(function: Callable[[], object], repeats: int) -> Float[np.ndarray, " repeats"]:
+    """Processor seconds a call, `repeats` measurements after a first call that does not count."""
+    function()
+    inner = max(1, int(np.ceil(LEAST / max(processor_seconds(function), 1e-7))))
+    found = [processor_seconds(lambda: [function() for _ in range(inner)]) for _ in range(repeats)]
+    return np.asarray(found) / inner
+
+
+@on_one_thread
+def projection_times(d: int, k: int, number: int, repeats: int, seed: int) -> tuple[Estimate, Estimate]:
+    """Query time with projection over that without it; the control projects onto d dimensions instead of k."""
+    rng = np.random.default_rng([seed, 60])
+    y = features.cloud(16, d, rng)
+
+    def structure(inner: int | None) -> features.Structure:
+        projection = None if inner is None else features.draw_projection(d, inner, rng)
+        frequencies, phases = features.draw_features(inner or d, number, rng)
+        return features.Structure(frequencies, phases, rng.standard_normal(number), projection)
+
+    plain, short, same = structure(None), structure(k), structure(d)
+    times = [measure(lambda s=s: s(y), repeats) for s in (plain, short, same)]
+
+    def over_plain(t: np.ndarray) -> Estimate:
+        return statistics.bootstrap((t, times[0]), lambda a, b, axis: np.median(a, axis=axis) / np.median(b, axis=axis))
+
+    return over_plain(times[1]), over_plain(times[2])
+
+
+@on_one_thread
+def query_times(
+    sizes: Sequence[int], d: int, number: int, a: float, repeats: int, seed: int
+) -> dict[str, Float[np.ndarray, "repeats sizes"]]:
+    """Seconds a query of the exact sum, of the d trees, and of the random features, for each n."""
+    rng = np.random.default_rng([seed, 61])
+    found: dict[str, list[np.ndarray]] = {"exact": [], "trees": [], "features": []}
+    y = rng.random(d)
+    for n in progress.track(sizes, "Query times"):
+        x, levels = rng.random((n, d), dtype=np.float32), trees.depth(n)
+        row, small = y.astype(np.float32), np.empty((512, d), dtype=np.float32)
+        found["exact"].append(measure(lambda x=x, row=row, small=small: _exact(x, row, small), repeats))
+        del x
+        noisy = rng.laplace(size=(d, 2 * 2**levels))
+        found["trees"].append(measure(lambda noisy=noisy, levels=levels: _trees(noisy, y, levels, a), repeats))
+        frequencies, phases = features.draw_features(d, number, rng)
+        built = features.Structure(frequencies, phases, rng.standard_normal(number))
+        found["features"].append(measure(lambda built=built: built(y[None]), repeats))
+    return {key: np.stack(columns, axis=1) for key, columns in found.items()}
+
+
+def time_slope(sizes: Sequence[int], seconds: Float[np.ndarray, "repeats sizes"]) -> Estimate:
+    """Exponent of the median query time, with the interval of the scatter about the line."""
+    return statistics.fitted_slope(sizes, np.median(seconds, axis=0))
+
+
+def _exact(x: np.ndarray, y: np.ndarray, small: np.ndarray) -> float:
+    total = 0.0
+    for start in range(0, len(x), len(small)):
+        part = x[start : start + len(small)]
+        room = small[: len(part)]
+        np.subtract(part, y, out=room)
+        np.abs(room, out=room)
+        total += float(room.sum())
+    return total
+
+
+def _trees(noisy: np.ndarray, y: np.ndarray, levels: int, a: float) -> float:
+    """One query in d dimensions: row c of the weights belongs to tree c."""
+    weights = trees.tree_weights(trees.annuli(y, levels, a), levels).tocoo()
+    return float(noisy[weights.row, weights.col] @ weights.data)
