@@ -63,7 +63,7 @@ def query_times(
         row, small = y.astype(np.float32), np.empty((512, d), dtype=np.float32)
         found["exact"].append(measure(lambda x=x, row=row, small=small: _exact(x, row, small), repeats))
         del x
-        noisy = rng.laplace(size=(d, 2 * 2**levels))
+        noisy = rng.standard_normal((d, 2 * 2**levels), dtype=np.float32)
         found["trees"].append(measure(lambda noisy=noisy, levels=levels: _trees(noisy, y, levels, a), repeats))
         frequencies, phases = features.draw_features(d, number, rng)
         built = features.Structure(frequencies, phases, rng.standard_normal(number))

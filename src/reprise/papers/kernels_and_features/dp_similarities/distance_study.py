@@ -114,14 +114,14 @@ def by_budget(
 
 
 def by_annuli(
-    n: int, annuli: Sequence[float], queries: int, repeats: int, epsilon: float, seed: int, *, most: int | None = None
+    n: int, annuli: Sequence[float], queries: int, repeats: int, epsilon: float, seed: int, *, at: float | None = None
 ) -> Errors:
-    """Tree noise against the ratio a of the annuli; with `most` only the outermost annuli are summed (control)."""
+    """Tree noise against the ratio a of the annuli; with `at` only the annulus at that radius counts (control)."""
     rng = np.random.default_rng([seed, 4])
     y, levels = rng.uniform(0.05, 0.95, queries), trees.depth(n)
     zero, columns = np.zeros(2 * 2**levels), []
     for a in annuli:
-        weights = trees.tree_weights(trees.annuli(y, levels, a, most=most), levels)
+        weights = trees.tree_weights(trees.annuli(y, levels, a, at=at), levels)
         columns.append(_noise(weights, trees.release(zero, epsilon, rng, times=repeats)))
     return np.stack(columns, axis=1)
 

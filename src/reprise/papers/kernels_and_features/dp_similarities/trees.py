@@ -55,8 +55,8 @@ def release(
     return nodes + rng.laplace(scale=scale, size=(times, len(nodes)))
 
 
-def annuli(y: Float[np.ndarray, " queries"], levels: int, a: float, *, most: int | None = None) -> Ranges:
-    """Ranges of leaves [low, high) around each query and their radii, both sides; `most` keeps the outermost only."""
+def annuli(y: Float[np.ndarray, " queries"], levels: int, a: float, *, at: float | None = None) -> Ranges:
+    """Ranges of leaves [low, high) around each query and their radii, both sides; with `at` only the annulus below that radius."""
     size = 2**levels
     number = int(np.ceil(levels * np.log(2.0) / np.log1p(a)))
     radii = (1.0 + a) ** -np.arange(number + 1.0)
@@ -65,8 +65,8 @@ def annuli(y: Float[np.ndarray, " queries"], levels: int, a: float, *, most: int
     low = np.concatenate([right[:, 1:], left[:, :-1]], axis=1)
     high = np.concatenate([right[:, :-1], left[:, 1:]], axis=1)
     weights = np.tile(radii[:-1], 2)
-    if most is not None:
-        kept = np.arange(2 * number) % number < most
+    if at is not None:
+        kept = np.arange(2 * number) % number == round(float(-np.log(at) / np.log1p(a)))
         low, high, weights = low[:, kept], high[:, kept], weights[kept]
     return low, high, weights
 
