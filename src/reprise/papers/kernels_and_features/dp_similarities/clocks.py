@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -37,9 +38,9 @@ def projection_times(d: int, k: int, number: int, repeats: int, seed: int) -> tu
     y = features.cloud(16, d, rng)
 
     def structure(inner: int | None) -> features.Structure:
-        projection = None if inner is None else features.draw_projection(d, inner, rng)
+        project = None if inner is None else features.fast_projection(d, inner, rng)
         frequencies, phases = features.draw_features(inner or d, number, rng)
-        return features.Structure(frequencies, phases, rng.standard_normal(number), projection)
+        return features.Structure(frequencies, phases, rng.standard_normal(number), project)
 
     plain, short, same = structure(None), structure(k), structure(d)
     times = [measure(lambda s=s: s(y), repeats) for s in (plain, short, same)]
@@ -54,26 +55,30 @@ def projection_times(d: int, k: int, number: int, repeats: int, seed: int) -> tu
 def query_times(
     sizes: Sequence[int], d: int, number: int, a: float, repeats: int, seed: int
 ) -> dict[str, Float[np.ndarray, "repeats sizes"]]:
-    """Seconds a query of the exact sum, of the d trees, and of the random features, for each n."""
+    """Seconds a query of the exact sum, of the d trees, and of the random features, for each n, in rounds over all n."""
     rng = np.random.default_rng([seed, 61])
-    found: dict[str, list[np.ndarray]] = {"exact": [], "trees": [], "features": []}
-    y = rng.random(d)
-    for n in progress.track(sizes, "Query times"):
+    y, calls = rng.random(d), []
+    row, small = y.astype(np.float32), np.empty((512, d), dtype=np.float32)
+    for n in sizes:
         x, levels = rng.random((n, d), dtype=np.float32), trees.depth(n)
-        row, small = y.astype(np.float32), np.empty((512, d), dtype=np.float32)
-        found["exact"].append(measure(lambda x=x, row=row, small=small: _exact(x, row, small), repeats))
-        del x
         noisy = rng.standard_normal((d, 2 * 2**levels), dtype=np.float32)
-        found["trees"].append(measure(lambda noisy=noisy, levels=levels: _trees(noisy, y, levels, a), repeats))
         frequencies, phases = features.draw_features(d, number, rng)
         built = features.Structure(frequencies, phases, rng.standard_normal(number))
-        found["features"].append(measure(lambda built=built: built(y[None]), repeats))
-    return {key: np.stack(columns, axis=1) for key, columns in found.items()}
+        calls.append({
+            "exact": partial(_exact, x, row, small),
+            "trees": partial(_trees, noisy, y, levels, a),
+            "features": partial(built, y[None]),
+        })  # fmt: skip
+    rounds = [
+        {key: [measure(call[key], 1)[0] for call in calls] for key in calls[0]}
+        for _ in progress.track(range(repeats), "Query times")
+    ]
+    return {key: np.asarray([r[key] for r in rounds]) for key in calls[0]}
 
 
 def time_slope(sizes: Sequence[int], seconds: Float[np.ndarray, "repeats sizes"]) -> Estimate:
-    """Exponent of the median query time, with the interval of the scatter about the line."""
-    return statistics.fitted_slope(sizes, np.median(seconds, axis=0))
+    """Exponent of the shortest query time, with the interval of the scatter about the line."""
+    return statistics.fitted_slope(sizes, seconds.min(axis=0))
 
 
 def _exact(x: np.ndarray, y: np.ndarray, small: np.ndarray) -> float:

@@ -122,7 +122,10 @@ def by_annuli(
     zero, columns = np.zeros(2 * 2**levels), []
     for a in annuli:
         weights = trees.tree_weights(trees.annuli(y, levels, a, at=at), levels)
-        columns.append(_noise(weights, trees.release(zero, epsilon, rng, times=repeats)))
+        rows = [
+            _noise(weights, trees.release(zero, epsilon, rng)) for _ in range(repeats)
+        ]  # one at a time: trees are large
+        columns.append(np.concatenate(rows))
     return np.stack(columns, axis=1)
 
 

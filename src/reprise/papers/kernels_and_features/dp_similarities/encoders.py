@@ -1,6 +1,6 @@
 """Public features: nothing here looks at the private set.
 
-Digits are unit pixel vectors. Larger images go through fixed random 5 x 5 filters, a rectifier and pooling; mean and
+Digits are pixel vectors less the mean of each image, normalised. Larger images go through fixed random 5 x 5 filters, a rectifier and pooling; mean and
 principal directions come from Kuzushiji-MNIST, which is public here, and features are whitened and normalised. They stand
 in for the pre-trained encoder of the paper.
 """
@@ -45,7 +45,7 @@ def load(name: str, limit: int, seed: int) -> Encoded:
     """A data set, at most `limit` training rows, as features."""
     if name == "digits":
         data = datasets.load("digits", split=seed % 1000, train_fraction=0.75, scale="unit")
-        return _encoded(name, data, data.x, data.x_test)
+        return _encoded(name, data, *(part - part.mean(axis=1, keepdims=True) for part in (data.x, data.x_test)))
     options = {"n_train": limit} if limit < 60_000 else {}
     data = datasets.load(name, flatten=False, scale="unit", dtype="float32", seed=seed, **options)
     public = datasets.load("kmnist", part="test", flatten=False, scale="unit", dtype="float32").x_test

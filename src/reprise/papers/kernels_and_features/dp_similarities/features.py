@@ -4,16 +4,21 @@ With $\omega_j\sim N(0,2I)$ and uniform phases, $\phi_j(x)=\sqrt2\cos(\omega_j^\
 $E\,\phi_j(x)\phi_j(y)=e^{-\|x-y\|^2}$. Released is $\sum_x\phi(x)$: one record moves each of the I entries by at most
 $\sqrt2$, so Laplace noise of scale $\sqrt2I/\varepsilon$ on each is $\varepsilon$-private. The size n is public.
 
-A projection $G\in R^{k\times d}$ with entries $N(0,1/k)$ is drawn without looking at the data; then k takes the place of d.
+A projection is drawn without looking at the data; then k takes the place of d. A Gaussian one, with entries $N(0,1/k)$,
+costs dk a query. The fast one flips signs at random, takes the cosine transform and keeps k of its d coefficients at
+random, for $d\log d$.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.fft import dct
 from scipy.spatial.distance import cdist
 
 Matrix = Float[np.ndarray, "rows columns"]
+Project = Callable[[Matrix], Matrix]
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,17 @@ class Structure:
         frequencies: (dim, features).
         phases: (features,).
         means: noisy sum of features over the public n, (features,).
-        projection: (d, k), or None.
+        project: from d to k columns, or None.
     """
 
     frequencies: Matrix
     phases: Float[np.ndarray, " features"]
     means: Float[np.ndarray, " features"]
-    projection: Matrix | None = None
+    project: Project | None = None
 
     def __call__(self, y: Matrix) -> Float[np.ndarray, " queries"]:
         """Kernel means at the queries."""
-        z = y if self.projection is None else y @ self.projection
+        z = y if self.project is None else self.project(y)
         return feature_map(z, self.frequencies, self.phases) @ self.means / len(self.means)
 
 
@@ -53,6 +58,13 @@ def draw_features(
 def draw_projection(d: int, k: int, rng: np.random.Generator) -> Matrix:
     """The transpose of G: entries of variance 1/k, shape (d, k)."""
     return rng.standard_normal((d, k)) / np.sqrt(k)
+
+
+def fast_projection(d: int, k: int, rng: np.random.Generator) -> Project:
+    """Random signs, cosine transform, k coefficients at random, scaled to keep squared lengths on average."""
+    signs, chosen = rng.choice([-1.0, 1.0], d), rng.permutation(d)[:k]
+    scale = np.sqrt(d / k)
+    return lambda x: scale * dct(x * signs, norm="ortho", axis=1)[:, chosen]
 
 
 def noisy_sums(
@@ -76,15 +88,17 @@ def release(
     *,
     k: int | None = None,
     rate: float = 1.0,
-) -> Structure:
-    """Build the private structure; with `k` the points are projected first."""
-    projection = None if k is None else draw_projection(x.shape[1], k, rng)
-    z = x if projection is None else x @ projection
+    times: int = 1,
+) -> list[Structure]:
+    """Build the private structure; with `k` the points are projected first. `times` draws of noise share the features."""
+    project = None if k is None else fast_projection(x.shape[1], k, rng)
+    z = x if project is None else project(x)
     frequencies, phases = draw_features(z.shape[1], features, rng, rate)
     sums = np.zeros(features)
     for start in range(0, len(z), 4096):
         sums += feature_map(z[start : start + 4096], frequencies, phases).sum(axis=0)
-    return Structure(frequencies, phases, noisy_sums(sums, epsilon, rng)[0] / len(x), projection)
+    noisy = noisy_sums(sums, epsilon, rng, times=times) / len(x)
+    return [Structure(frequencies, phases, means, project) for means in noisy]
 
 
 def exact_means(x: Matrix, y: Matrix, kind: str = "gaussian") -> Float[np.ndarray, " queries"]:

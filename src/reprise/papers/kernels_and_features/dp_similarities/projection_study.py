@@ -19,6 +19,8 @@ Errors = Float[np.ndarray, "draws columns"]
 Kind = Literal["gaussian", "coordinates", "orthogonal"]
 ONES = 4
 """Coordinates in which a pair of sparse points differs."""
+NOISES = 6
+"""Draws of noise over which the error of one set of features is averaged."""
 
 
 def projection(kind: Kind, d: int, k: int, rng: np.random.Generator) -> Float[np.ndarray, "d k"]:
@@ -139,7 +141,7 @@ def private_means(
     for _ in progress.track(range(releases), "Private kernel means"):
         row = []
         for k in projections:
-            structure = features.release(x, number, epsilon, rng, k=k)
-            row.append(np.abs(structure(y) - truth).mean())
+            structures = features.release(x, number, epsilon, rng, k=k, times=NOISES)
+            row.append(np.mean([np.abs(structure(y) - truth).mean() for structure in structures]))
         rows.append(row)
     return MeanErrors(tuple(projections), np.asarray(rows))

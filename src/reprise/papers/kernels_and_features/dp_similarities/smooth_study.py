@@ -51,7 +51,7 @@ def release_errors(
     for _ in progress.track(range(releases), "Smooth kernel"):
         answer = np.zeros(len(y))
         for rate, weight, share in zip(rates, weights, shares(weights), strict=True):
-            answer += weight * features.release(x, number, share * epsilon, rng, rate=float(rate))(y)
+            answer += weight * features.release(x, number, share * epsilon, rng, rate=float(rate))[0](y)
         found.append(np.abs(answer - truth).mean())
     return np.asarray(found)
 
