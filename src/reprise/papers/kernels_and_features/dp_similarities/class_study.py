@@ -6,6 +6,7 @@ the search nor its privacy is charged to it; the time of one run with the chosen
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -80,8 +81,8 @@ def compare(data: Encoded, epsilons: Sequence[float], seeds: int, seed: int) -> 
     seconds, rival_seconds, shuffled = np.zeros(shape), np.zeros(shape), np.zeros(seeds)
     for i in progress.track(range(seeds), f"Classifiers on {data.name}"):
         for j, (epsilon, plan) in enumerate(zip(epsilons, plans, strict=True)):
-            right[i, j], seconds[i, j] = _timed(data, lambda e=epsilon: _similar(data, data.labels, e, rng))
-            rival[i, j], rival_seconds[i, j] = _timed(data, lambda e=epsilon, p=plan: _rival(data, e, p, rng))
+            right[i, j], seconds[i, j] = _timed(data, partial(_similar, data, data.labels, epsilon, rng))
+            rival[i, j], rival_seconds[i, j] = _timed(data, partial(_rival, data, epsilon, plan, rng))
             drowned[i, j] = _accuracy(data, _similar(data, data.labels, BROKEN, rng))
         shuffled[i] = _accuracy(data, _similar(data, rng.permutation(data.labels), max(epsilons), rng))
     return Comparison(

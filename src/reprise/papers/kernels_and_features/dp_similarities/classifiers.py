@@ -21,6 +21,8 @@ Matrix = Float[np.ndarray, "rows columns"]
 Labels = Int[np.ndarray, " rows"]
 COUNT_WEIGHT = 0.5
 """Scale of the count beside a unit vector in the release of a class."""
+SPREAD = 0.1
+"""Public guess by how much class sizes differ, relative to their mean; noisy counts are weighed against it."""
 ROW_SENSITIVITY = float(np.sqrt(1.0 + COUNT_WEIGHT**2))
 
 
@@ -56,22 +58,31 @@ def release(
 
 @dataclass(frozen=True)
 class Similarity:
-    """The released class means; `least` is the smallest count that is believed."""
+    """The released class sums, the public n over the number of classes, and the standard deviation of the counts' noise."""
 
     noisy: Matrix
-    least: float
+    expected: float
+    count_noise: float
+
+    @property
+    def sizes(self) -> Float[np.ndarray, " classes"]:
+        """Noisy counts, drawn towards the expected one as far as their noise exceeds `SPREAD`, and clipped."""
+        trust = (SPREAD * self.expected) ** 2 / ((SPREAD * self.expected) ** 2 + self.count_noise**2)
+        sizes = self.expected + trust * (self.noisy[:, -1] / COUNT_WEIGHT - self.expected)
+        return np.maximum(sizes, self.expected / 4.0)
 
     def predict(self, psi: Matrix) -> Labels:
         """Class of the smallest average squared distance."""
-        sizes = np.maximum(self.noisy[:, -1] / COUNT_WEIGHT, self.least)
-        return np.argmax(psi @ (self.noisy[:, :-1] / sizes[:, None]).T, axis=1)
+        return np.argmax(psi @ (self.noisy[:, :-1] / self.sizes[:, None]).T, axis=1)
 
 
 def fit_similarity(
     psi: Matrix, labels: Labels, classes: int, epsilon: float, delta: float, rng: np.random.Generator
 ) -> Similarity:
-    """The private classifier; counts are clipped at a quarter of the public n over the number of classes."""
-    return Similarity(release(class_sums(psi, labels, classes), epsilon, delta, rng), len(psi) / (4.0 * classes))
+    """The private classifier."""
+    noisy = release(class_sums(psi, labels, classes), epsilon, delta, rng)
+    count_noise = ROW_SENSITIVITY * accounting.gaussian_sigma(epsilon, delta) / COUNT_WEIGHT
+    return Similarity(noisy, len(psi) / classes, count_noise)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def projection_times(d: int, k: int, number: int, repeats: int, seed: int) -> tu
         return features.Structure(frequencies, phases, rng.standard_normal(number), project)
 
     plain, short, same = structure(None), structure(k), structure(d)
-    times = [measure(lambda s=s: s(y), repeats) for s in (plain, short, same)]
+    times = [measure(partial(s, y), repeats) for s in (plain, short, same)]
 
     def over_plain(t: np.ndarray) -> Estimate:
         return statistics.bootstrap((t, times[0]), lambda a, b, axis: np.median(a, axis=axis) / np.median(b, axis=axis))

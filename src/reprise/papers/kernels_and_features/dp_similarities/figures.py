@@ -1,6 +1,7 @@
 """The figures, each with the tidy data that it draws."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -168,7 +169,7 @@ def query_times(sizes: Sequence[int], seconds: Mapping[str, np.ndarray]) -> Draw
         best = seconds[key].min(axis=0)
         low, high = best, np.median(seconds[key], axis=0)
         mark = pl.control if key == "exact" else pl.experiment
-        style = {} if key == "exact" else {"color": pl.GROUPS[index], "marker": pl.MARKERS[index]}
+        style: dict[str, Any] = {} if key == "exact" else {"color": pl.GROUPS[index], "marker": pl.MARKERS[index]}
         mark(ax, sizes, best, low, high, label=name, linestyle="-", linewidth=1.0, **style)
         rows += [
             {"series": name, "n": n, "seconds": m, "low": a, "high": b}
