@@ -57,7 +57,8 @@ def query_times(
 ) -> dict[str, Float[np.ndarray, "repeats sizes"]]:
     """Seconds a query of the exact sum, of the d trees, and of the random features, for each n, in rounds over all n."""
     rng = np.random.default_rng([seed, 61])
-    y, calls = rng.random(d), []
+    y = rng.random(d)
+    calls: list[dict[str, Callable[[], object]]] = []
     row, small = y.astype(np.float32), np.empty((512, d), dtype=np.float32)
     for n in sizes:
         x, levels = rng.random((n, d), dtype=np.float32), trees.depth(n)
