@@ -48,7 +48,7 @@ def load(name: str, limit: int, seed: int) -> Encoded:
         return _encoded(name, data, *(part - part.mean(axis=1, keepdims=True) for part in (data.x, data.x_test)))
     options = {"n_train": limit} if limit < 60_000 else {}
     data = datasets.load(name, flatten=False, scale="unit", dtype="float32", seed=seed, **options)
-    public = datasets.load("kmnist", part="test", flatten=False, scale="unit", dtype="float32").x_test
+    public = datasets.load("kmnist", part="test", flatten=False, scale="unit", dtype="float32").x
     filters = np.random.default_rng(40).standard_normal((25, FILTERS)).astype(np.float32)
     filters -= filters.mean(axis=0)
     known = convolve(public, filters).astype(np.float64)

@@ -49,8 +49,9 @@ def exponents(panels: Mapping[str, tuple[Sequence[float], np.ndarray, np.ndarray
         pl.log_ticks(ax, "x", x)
         pl.log_ticks(ax, "y")
         ax.set_xlabel(label)
-        ax.margins(y=0.25)
-        ax.legend(loc="best")
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high * (high / low) ** 0.35)
+        ax.legend(loc="upper left")
     axes[0].set_ylabel("mean absolute noise")
     return fig, pd.DataFrame(rows)
 
