@@ -8,7 +8,7 @@ import shutil
 import pytest
 import yaml
 
-from reprise.compendium import page_model, pages, site_assets, site_checks, site_index
+from reprise.compendium import page_model, page_paper, pages, site_assets, site_checks, site_index
 from reprise.compendium.page_model import BookError
 from tests.book import conftest
 
@@ -118,6 +118,27 @@ def test_search_asks_for_the_words_that_sphinx_asks_for():
 def test_a_download_that_is_gone_is_found(scratch):
     (scratch.html / "figures" / "lazy-frogs" / "F1.csv").unlink()
     assert "lazy-frogs: figure F1 cannot be had as csv" in site_checks.check(scratch.book)
+
+
+def shown_prose(scratch, old, new):
+    """The page's cells after the notebook without outputs has been edited."""
+    paper = next(paper for paper in scratch.book.papers if paper.slug == "lazy-frogs")
+    notebook = paper.notebook.read_text()
+    assert old in notebook
+    paper.notebook.write_text(notebook.replace(old, new))
+    return page_paper.write(paper, scratch.book).read_text()
+
+
+def test_a_mended_sentence_shows_without_a_new_run(scratch):
+    page = shown_prose(scratch, "What theory predicts", "What the theory foretells")
+    assert "What the theory foretells" in page
+    assert "What theory predicts" not in page
+
+
+def test_prose_stays_with_the_code_that_ran(scratch):
+    page = shown_prose(scratch, "study.close()", "study.close()  # What the theory foretells")
+    assert "What theory predicts" in page
+    assert "foretells" not in page
 
 
 def test_a_record_that_is_gone_fails_the_build_by_name(scratch):

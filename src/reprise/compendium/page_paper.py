@@ -26,14 +26,10 @@ def write(paper: Paper, book: Compendium) -> Path:
 
 
 def _page(paper: Paper, book: Compendium) -> NotebookNode:
-    source = paper.record.notebook if paper.record else paper.notebook
-    try:
-        notebook = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise BookError(f"{paper.slug}: cannot read the notebook {source}: {error}") from None
-    title, *rest = notebook.cells or [None]
-    if title is None or title.cell_type != "markdown" or not title.source.lstrip().startswith("# "):
+    cells = _cells(paper)
+    if not cells or cells[0].cell_type != "markdown" or not cells[0].source.lstrip().startswith("# "):
         raise BookError(f"{paper.notebook}: the first cell must be the title, a Markdown cell starting with '# '")
+    title, *rest = cells
     heading, _, remainder = title.source.strip().partition("\n")
     cells = [
         page_cells.markdown(heading),
@@ -56,6 +52,39 @@ def _page(paper: Paper, book: Compendium) -> NotebookNode:
     for index, cell in enumerate(page.cells):
         cell.id = f"{paper.slug}-{index}"[-64:]
     return page
+
+
+def _cells(paper: Paper) -> list[NotebookNode]:
+    """The executed cells, with the prose as it is now: a mended sentence needs no new run.
+
+    Where the code around the prose is no longer the code that ran, both are shown as they were then.
+    """
+    present = _read(paper, paper.notebook)
+    if paper.record is None:
+        return present
+    executed = _read(paper, paper.record.notebook)
+    ran = [cell for cell in executed if cell.cell_type == "code" and not _injected(cell)]
+    if [cell.source for cell in ran] != [cell.source for cell in present if cell.cell_type == "code"]:
+        return executed
+    outputs = iter(cell for cell in executed if cell.cell_type == "code")
+    cells = []
+    for cell in present:
+        cells.append(next(outputs) if cell.cell_type == "code" else cell)
+        if "parameters" in cell.metadata.get("tags", []):
+            cells += [next(outputs)] if any(_injected(cell) for cell in executed) else []
+    return cells
+
+
+def _injected(cell: NotebookNode) -> bool:
+    """Whether papermill put this cell in, with the parameters of the run."""
+    return "injected-parameters" in cell.metadata.get("tags", [])
+
+
+def _read(paper: Paper, source: Path) -> list[NotebookNode]:
+    try:
+        return list(nbformat.read(source, as_version=4).cells)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise BookError(f"{paper.slug}: cannot read the notebook {source}: {error}") from None
 
 
 def _header(paper: Paper, title: str) -> str:
