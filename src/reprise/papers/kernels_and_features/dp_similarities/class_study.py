@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.dp_similarities import accounting
 from reprise.papers.kernels_and_features.dp_similarities.classifiers import (
     PLANS,
@@ -24,7 +25,6 @@ from reprise.papers.kernels_and_features.dp_similarities.classifiers import (
 )
 from reprise.papers.kernels_and_features.dp_similarities.clocks import processor_seconds
 from reprise.papers.kernels_and_features.dp_similarities.encoders import Encoded
-from reprise.papers.kernels_and_features.dp_similarities.threads import on_one_thread
 
 Table = Float[np.ndarray, "seeds epsilons"]
 DELTA = 1e-5

@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.dp_similarities import features, trees
-from reprise.papers.kernels_and_features.dp_similarities.threads import on_one_thread
 
 LEAST = 0.004
 """Seconds that one measurement lasts at least; shorter calls are repeated within it."""
