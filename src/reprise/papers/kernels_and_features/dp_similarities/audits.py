@@ -117,3 +117,21 @@ def class_sampler(epsilon: float, delta: float, *, length: float = 1.0) -> Sampl
         return np.asarray(np.tensordot(noisy - fewer, change, axes=2))
 
     return sample
+
+
+def all_audits(
+    runs: int, audits: int, epsilon: float, delta: float, seed: int, *, length: float = 2.0
+) -> dict[str, tuple[Estimate, Estimate]]:
+    """Audits of the three structures, each with its broken mechanism; `length` is that of the record nobody normalised."""
+    cases = {
+        "tree": (tree_sampler(epsilon), tree_sampler(epsilon, sensitivity=1.0), 0.0),
+        "random features": (feature_sampler(epsilon), feature_sampler(epsilon, sensitivity=2.0**0.5), 0.0),
+        "class sums": (class_sampler(epsilon, delta), class_sampler(epsilon, delta, length=length), delta),
+    }
+    return {
+        name: (
+            audit(whole, runs, audits, epsilon, delta=at, seed=seed),
+            audit(broken, runs, audits, epsilon, delta=at, seed=seed),
+        )
+        for name, (whole, broken, at) in cases.items()
+    }

@@ -23,12 +23,20 @@ def processor_seconds(function: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def measure(function: Callable[[], object], repeats: int) -> Float[np.ndarray, " repeats"]:
-    """Processor seconds a call, `repeats` measurements after a first call that does not count."""
-    function()
-    inner = max(1, int(np.ceil(LEAST / max(processor_seconds(function), 1e-7))))
-    found = [processor_seconds(lambda: [function() for _ in range(inner)]) for _ in range(repeats)]
-    return np.asarray(found) / inner
+def rounds(functions: Sequence[Callable[[], object]], repeats: int) -> Float[np.ndarray, "repeats functions"]:
+    """Processor seconds a call, in rounds over all functions, after two calls of each that do not count.
+
+    Rounds spread what the machine does otherwise over all functions alike.
+    """
+    inner = []
+    for function in functions:
+        function()
+        inner.append(max(1, int(np.ceil(LEAST / max(processor_seconds(function), 1e-7)))))
+    found = [
+        [processor_seconds(lambda f=f, m=m: [f() for _ in range(m)]) / m for f, m in zip(functions, inner, strict=True)]
+        for _ in progress.track(range(repeats), "Query times")
+    ]
+    return np.asarray(found)
 
 
 @on_one_thread
@@ -43,12 +51,10 @@ def projection_times(d: int, k: int, number: int, repeats: int, seed: int) -> tu
         return features.Structure(frequencies, phases, rng.standard_normal(number), project)
 
     plain, short, same = structure(None), structure(k), structure(d)
-    times = [measure(partial(s, y), repeats) for s in (plain, short, same)]
-
-    def over_plain(t: np.ndarray) -> Estimate:
-        return statistics.bootstrap((t, times[0]), lambda a, b, axis: np.median(a, axis=axis) / np.median(b, axis=axis))
-
-    return over_plain(times[1]), over_plain(times[2])
+    times = rounds([partial(s, y) for s in (plain, short, same)], repeats)
+    ratios = times[:, 1:] / times[:, :1]
+    over_plain = [statistics.bootstrap(column, lambda r, axis: np.median(r, axis=axis)) for column in ratios.T]
+    return over_plain[0], over_plain[1]
 
 
 @on_one_thread
@@ -70,11 +76,7 @@ def query_times(
             "trees": partial(_trees, noisy, y, levels, a),
             "features": partial(built, y[None]),
         })  # fmt: skip
-    rounds = [
-        {key: [measure(call[key], 1)[0] for call in calls] for key in calls[0]}
-        for _ in progress.track(range(repeats), "Query times")
-    ]
-    return {key: np.asarray([r[key] for r in rounds]) for key in calls[0]}
+    return {key: rounds([call[key] for call in calls], repeats) for key in calls[0]}
 
 
 def time_slope(sizes: Sequence[int], seconds: Float[np.ndarray, "repeats sizes"]) -> Estimate:

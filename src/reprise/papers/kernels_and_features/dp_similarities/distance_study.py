@@ -14,12 +14,19 @@ from reprise import progress, statistics
 from reprise.estimate import Estimate
 from reprise.papers.kernels_and_features.dp_similarities import trees
 
+BLOCK = 10
+"""Repeats whose node weights are computed at once."""
 Errors = Float[np.ndarray, "repeats columns"]
 
 
 def points(n: int, rng: np.random.Generator) -> Float[np.ndarray, " n"]:
     """The data of the pilot: Beta(2, 5) on [0, 1]."""
     return rng.beta(2.0, 5.0, n)
+
+
+def queries_at(number: int, rng: np.random.Generator) -> Float[np.ndarray, " number"]:
+    """Queries away from the ends of [0, 1], where half of the annuli would be empty."""
+    return rng.uniform(0.05, 0.95, number)
 
 
 @dataclass(frozen=True)
@@ -37,18 +44,18 @@ class BySize:
 
 def by_size(sizes: Sequence[int], queries: int, repeats: int, epsilon: float, a: float, seed: int) -> BySize:
     """Release all structures `repeats` times at each n."""
-    y = np.random.default_rng([seed, 1]).uniform(0.05, 0.95, queries)
+    y = queries_at(queries, np.random.default_rng([seed, 1]))
     found: dict[str, list[np.ndarray]] = {k: [] for k in ("tree", "flat", "grid", "tree_exact", "flat_exact", "sq")}
     for n in progress.track(sizes, "Distance structures"):
         rng = np.random.default_rng([seed, 2, n])
         x, levels = points(n, rng), trees.depth(n)
         nodes, ranges = trees.counts(x, levels), trees.annuli(y, levels, a)
         weights = trees.tree_weights(ranges, levels)
-        clean, truth = weights @ nodes, trees.exact_sums(x, y)
+        truth = trees.exact_sums(x, y)
         flat_clean = trees.flat_answers(nodes[2**levels :], ranges)
         rows: dict[str, list[float]] = {k: [] for k in ("tree", "flat", "grid", "sq")}
         for _ in range(repeats):
-            error = weights @ trees.release(nodes, epsilon, rng)[0] - clean
+            error = trees.tree_noise(weights, levels, epsilon, rng)[0]
             noisy = nodes[2**levels :] + rng.laplace(scale=1.0 / epsilon, size=2**levels)
             rows["tree"].append(float(np.abs(error).mean()))
             rows["sq"].append(float((error**2).mean()))
@@ -63,6 +70,20 @@ def by_size(sizes: Sequence[int], queries: int, repeats: int, epsilon: float, a:
         tuple(sizes), stacked["tree"], stacked["flat"], stacked["grid"], stacked["tree_exact"], stacked["flat_exact"],
         stacked["sq"],
     )  # fmt: skip
+
+
+def exact_noise(
+    sizes: Sequence[int], queries: int, epsilon: float, a: float, seed: int
+) -> tuple[Float[np.ndarray, "queries sizes"], Float[np.ndarray, "queries sizes"]]:
+    """Exact root mean square noise of tree and flat histogram at each n, from the node weights; touches no data."""
+    y = queries_at(queries, np.random.default_rng([seed, 8]))
+    tree, flat = [], []
+    for n in sizes:
+        levels = trees.depth(n)
+        ranges = trees.annuli(y, levels, a)
+        tree.append(trees.tree_rms(trees.tree_weights(ranges, levels), levels, epsilon))
+        flat.append(trees.flat_rms(ranges, epsilon))
+    return np.stack(tree, axis=1), np.stack(flat, axis=1)
 
 
 def slope(sizes: Sequence[float], errors: Errors) -> Estimate:
@@ -106,11 +127,7 @@ def by_budget(
 ) -> Errors:
     """Tree noise against the budget; with `fixed` the noise is calibrated to that budget throughout (control)."""
     rng = np.random.default_rng([seed, 3])
-    y, levels = rng.uniform(0.05, 0.95, queries), trees.depth(n)
-    weights = trees.tree_weights(trees.annuli(y, levels, a), levels)
-    zero = np.zeros(2 * 2**levels)
-    columns = [_noise(weights, trees.release(zero, fixed or e, rng, times=repeats)) for e in epsilons]
-    return np.stack(columns, axis=1)
+    return np.stack([_noise(n, queries, repeats, fixed or e, a, rng) for e in epsilons], axis=1)
 
 
 def by_annuli(
@@ -118,14 +135,9 @@ def by_annuli(
 ) -> Errors:
     """Tree noise against the ratio a of the annuli; with `at` only the annulus at that radius counts (control)."""
     rng = np.random.default_rng([seed, 4])
-    y, levels = rng.uniform(0.05, 0.95, queries), trees.depth(n)
-    zero, columns = np.zeros(2 * 2**levels), []
-    for a in annuli:
-        weights = trees.tree_weights(trees.annuli(y, levels, a, at=at), levels)
-        rows = [
-            _noise(weights, trees.release(zero, epsilon, rng)) for _ in range(repeats)
-        ]  # one at a time: trees are large
-        columns.append(np.concatenate(rows))
+    columns = [
+        _noise(n, queries, repeats, epsilon, a, rng, at=at) for a in progress.track(annuli, "Noise against annuli")
+    ]
     return np.stack(columns, axis=1)
 
 
@@ -143,14 +155,40 @@ def by_dimension(
     """Noise of d trees with a budget of epsilon/d each; without `split` each spends all of it (control)."""
     rng = np.random.default_rng([seed, 5])
     levels = trees.depth(n)
-    zero, columns = np.zeros(2 * 2**levels), []
+    columns = []
     for d in dimensions:
         total = np.zeros((repeats, queries))
         for _ in range(d):
-            weights = trees.tree_weights(trees.annuli(rng.uniform(0.05, 0.95, queries), levels, a), levels)
-            total += (weights @ trees.release(zero, epsilon / d if split else epsilon, rng, times=repeats).T).T
+            weights = trees.tree_weights(trees.annuli(queries_at(queries, rng), levels, a), levels)
+            total += trees.tree_noise(weights, levels, epsilon / d if split else epsilon, rng, times=repeats)
         columns.append(np.abs(total).mean(axis=1))
     return np.stack(columns, axis=1)
+
+
+def panels(
+    sizes: Sequence[int],
+    epsilons: Sequence[float],
+    annuli: Sequence[float],
+    dimensions: Sequence[int],
+    queries: int,
+    repeats: int,
+    epsilon: float,
+    a: float,
+    seed: int,
+) -> dict[str, tuple[Sequence[float], Errors, Errors]]:
+    """Noise against budget and dimension at the smallest n and against annuli at the largest, each with its control."""
+    n = sizes[0]
+    budget = (by_budget(n, epsilons, queries, repeats, a, seed, fixed=f) for f in (None, epsilon))
+    ratio = (
+        by_annuli(sizes[-1], annuli, queries, number, epsilon, seed, at=at)
+        for at, number in ((None, repeats), (0.3, max(10, repeats // 4)))
+    )
+    number = (by_dimension(n, dimensions, queries, repeats, epsilon, a, seed, split=s) for s in (True, False))
+    return {
+        "Budget": (epsilons, next(budget), next(budget)),
+        "Annuli": (annuli, next(ratio), next(ratio)),
+        "Dimension": (dimensions, next(number), next(number)),
+    }
 
 
 def bias(n: int, annuli: Sequence[float], queries: int, seed: int, *, power: int = 1) -> Estimate:
@@ -159,7 +197,7 @@ def bias(n: int, annuli: Sequence[float], queries: int, seed: int, *, power: int
     With `power` the annuli are that many times wider than the a that is claimed (control).
     """
     rng = np.random.default_rng([seed, 6])
-    x, y, levels = points(n, rng), rng.uniform(0.05, 0.95, queries), trees.depth(n)
+    x, y, levels = points(n, rng), queries_at(queries, rng), trees.depth(n)
     truth, nodes = trees.exact_sums(x, y), trees.counts(x, levels)
     worst = []
     for a in annuli:
@@ -168,5 +206,22 @@ def bias(n: int, annuli: Sequence[float], queries: int, seed: int, *, power: int
     return Estimate.exact(float(np.max(worst)), n=queries)
 
 
-def _noise(weights: object, noisy: np.ndarray) -> np.ndarray:
-    return np.asarray(np.abs(weights @ noisy.T).mean(axis=0))  # type: ignore[operator]
+def _noise(
+    n: int,
+    queries: int,
+    repeats: int,
+    epsilon: float,
+    a: float,
+    rng: np.random.Generator,
+    *,
+    at: float | None = None,
+) -> Float[np.ndarray, " repeats"]:
+    """Mean absolute noise of a tree, with new queries for every repeat."""
+    levels, found = trees.depth(n), []
+    for start in range(0, repeats, BLOCK):
+        block = min(BLOCK, repeats - start)
+        weights = trees.tree_weights(trees.annuli(queries_at(queries * block, rng), levels, a, at=at), levels)
+        for i in range(block):
+            rows = weights[i * queries : (i + 1) * queries]
+            found.append(np.abs(trees.tree_noise(rows, levels, epsilon, rng)).mean())
+    return np.asarray(found)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.dp_similarities import features
 
 Errors = Float[np.ndarray, "draws columns"]
@@ -29,7 +30,9 @@ def projection(kind: Kind, d: int, k: int, rng: np.random.Generator) -> Float[np
         return features.draw_projection(d, k, rng)
     if kind == "orthogonal":
         return np.linalg.qr(rng.standard_normal((d, k)))[0] * np.sqrt(d / k)
-    return np.eye(d)[:, rng.permutation(d)[:k]] * np.sqrt(d / k)
+    chosen = np.zeros((d, k))
+    chosen[rng.permutation(d)[:k], np.arange(k)] = np.sqrt(d / k)
+    return chosen
 
 
 def differences(squares: Float[np.ndarray, " pairs"], d: int, rng: np.random.Generator, *, sparse: bool) -> np.ndarray:
@@ -54,6 +57,7 @@ def pair_errors(
     return np.asarray(found)
 
 
+@on_one_thread
 def table(
     dimensions: Sequence[int],
     projections: Sequence[int],
@@ -77,6 +81,7 @@ def ratio(a: Float[np.ndarray, " draws"], b: Float[np.ndarray, " draws"], *, pai
     return statistics.bootstrap((a, b), lambda u, v, axis: u.mean(axis=axis) / v.mean(axis=axis), paired=paired)
 
 
+@on_one_thread
 def by_points(sizes: Sequence[int], d: int, k: int, draws: int, seed: int) -> tuple[Errors, Errors]:
     """Mean and largest error over the first n points of a cloud around five queries, one row a draw of G."""
     rng = np.random.default_rng([seed, 21])
@@ -122,6 +127,33 @@ def growth_with_distance(k: int, draws: int, seed: int, *, kernel: bool = True, 
     return ratio(columns[0], columns[1])
 
 
+def pair_checks(
+    ambient: Sequence[int],
+    projections: Sequence[int],
+    cloud_sizes: Sequence[int],
+    table_of_all: Float[np.ndarray, "dimensions draws projections"],
+    draws: int,
+    pairs: int,
+    seed: int,
+) -> dict[str, tuple[Estimate, Estimate]]:
+    """The checks on pairs, by name: what is measured and its control."""
+    d, k = ambient[-1], projections[1]
+    sparse = table((ambient[0], d), projections[:2], pairs, draws, seed, kind="coordinates", sparse=True)
+    means, largest = by_points(cloud_sizes, ambient[0], k, 3 * draws, seed)
+    return {
+        "dimension": (ratio(table_of_all[-1, :, 1], table_of_all[0, :, 1]), ratio(sparse[1, :, 1], sparse[0, :, 1])),
+        "points": (
+            ratio(means[:, -1], means[:, 0], paired=True),
+            ratio(largest[:, -1], largest[:, 0], paired=True),
+        ),
+        "bias": (
+            bias_ratio(64, 32, 200, 60 * draws, seed),
+            bias_ratio(64, 32, 200, 60 * draws, seed, kind="orthogonal"),
+        ),
+        "far points": (growth_with_distance(k, draws, seed), growth_with_distance(k, draws, seed, kernel=False)),
+    }
+
+
 @dataclass(frozen=True)
 class MeanErrors:
     """Mean absolute errors of private kernel means over queries, one value a release."""
@@ -130,6 +162,7 @@ class MeanErrors:
     errors: Errors
 
 
+@on_one_thread
 def private_means(
     n: int, d: int, number: int, epsilon: float, projections: Sequence[int | None], releases: int, seed: int
 ) -> MeanErrors:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.dp_similarities import exponentials, features
 
 RULE = (0.9, -6.0, 1.8)
@@ -39,6 +40,7 @@ def shares(weights: np.ndarray) -> np.ndarray:
     return np.asarray(weights ** (2.0 / 3.0) / (weights ** (2.0 / 3.0)).sum())
 
 
+@on_one_thread
 def release_errors(
     n: int, d: int, number: int, epsilon: float, releases: int, seed: int
 ) -> Float[np.ndarray, " releases"]:

@@ -104,6 +104,14 @@ def flat_answers(leaves: Float[np.ndarray, "... leaves"], ranges: Ranges) -> Flo
     return (prefix[..., high] - prefix[..., low]) @ radii
 
 
+def tree_noise(
+    weights: sparse.csr_matrix, levels: int, epsilon: float, rng: np.random.Generator, *, times: int = 1
+) -> Float[np.ndarray, "times queries"]:
+    """Noise of the answers alone, drawn only at the nodes that some query uses: the same law as a whole release."""
+    used = weights[:, np.unique(weights.indices)]
+    return (used @ rng.laplace(scale=noise_scale(levels, epsilon), size=(used.shape[1], times))).T
+
+
 def tree_rms(weights: sparse.csr_matrix, levels: int, epsilon: float) -> Float[np.ndarray, " queries"]:
     """Exact root mean square noise of each query."""
     total = np.asarray(weights.multiply(weights).sum(axis=1)).ravel()
