@@ -32,8 +32,9 @@ def rounds(functions: Sequence[Callable[[], object]], repeats: int) -> Float[np.
     for function in functions:
         function()
         inner.append(max(1, int(np.ceil(LEAST / max(processor_seconds(function), 1e-7)))))
+    calls = list(zip(functions, inner, strict=True))
     found = [
-        [processor_seconds(lambda f=f, m=m: [f() for _ in range(m)]) / m for f, m in zip(functions, inner, strict=True)]
+        [processor_seconds(partial(_repeat, function, times)) / times for function, times in calls]
         for _ in progress.track(range(repeats), "Query times")
     ]
     return np.asarray(found)
@@ -82,6 +83,11 @@ def query_times(
 def time_slope(sizes: Sequence[int], seconds: Float[np.ndarray, "repeats sizes"]) -> Estimate:
     """Exponent of the shortest query time, with the interval of the scatter about the line."""
     return statistics.fitted_slope(sizes, seconds.min(axis=0))
+
+
+def _repeat(function: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        function()
 
 
 def _exact(x: np.ndarray, y: np.ndarray, small: np.ndarray) -> float:

@@ -37,10 +37,14 @@ class Structure:
     means: Float[np.ndarray, " features"]
     project: Project | None = None
 
+    def map(self, y: Matrix) -> Matrix:
+        """Features of the queries, over their number."""
+        z = y if self.project is None else self.project(y)
+        return feature_map(z, self.frequencies, self.phases) / len(self.means)
+
     def __call__(self, y: Matrix) -> Float[np.ndarray, " queries"]:
         """Kernel means at the queries."""
-        z = y if self.project is None else self.project(y)
-        return feature_map(z, self.frequencies, self.phases) @ self.means / len(self.means)
+        return self.map(y) @ self.means
 
 
 def feature_map(x: Matrix, frequencies: Matrix, phases: Float[np.ndarray, " features"]) -> Matrix:

@@ -108,8 +108,9 @@ def tree_noise(
     weights: sparse.csr_matrix, levels: int, epsilon: float, rng: np.random.Generator, *, times: int = 1
 ) -> Float[np.ndarray, "times queries"]:
     """Noise of the answers alone, drawn only at the nodes that some query uses: the same law as a whole release."""
-    used = weights[:, np.unique(weights.indices)]
-    return (used @ rng.laplace(scale=noise_scale(levels, epsilon), size=(used.shape[1], times))).T
+    nodes, columns = np.unique(weights.indices, return_inverse=True)
+    used = sparse.csr_matrix((weights.data, columns, weights.indptr), shape=(weights.shape[0], len(nodes)))
+    return (used @ rng.laplace(scale=noise_scale(levels, epsilon), size=(len(nodes), times))).T
 
 
 def tree_rms(weights: sparse.csr_matrix, levels: int, epsilon: float) -> Float[np.ndarray, " queries"]:
