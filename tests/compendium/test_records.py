@@ -204,22 +204,32 @@ class TestDigest:
         self, compendium: Make, change: Callable[[Path], object], counts: bool
     ) -> None:
         root, card = self.make(compendium)
-        before = digest.source_digest(card)
-        assert digest.source_digest(card) == before
+        before = digest.source_digest(card, "quick")
+        assert digest.source_digest(card, "quick") == before
         change(root / "src" / "reprise")
-        assert (digest.source_digest(card) != before) is counts
+        assert (digest.source_digest(card, "quick") != before) is counts
 
     def test_criteria_and_locked_versions_count_prose_does_not(self, compendium: Make) -> None:
         root, card = self.make(compendium)
         lock = root / "requirements.lock"
         lock.write_text("jax==0.12.0 \\\n    --hash=sha256:aa\nsphinx==7.4.7 \\\n")
-        before = digest.source_digest(card)
+        before = digest.source_digest(card, "quick")
         lock.write_text("jax==0.12.0 \\\n    --hash=sha256:bb\nsphinx==7.4.8 \\\n")
-        assert digest.source_digest(card) == before
+        assert digest.source_digest(card, "quick") == before
         lock.write_text("jax==0.12.1 \\\n")
-        assert digest.source_digest(card) != before
+        assert digest.source_digest(card, "quick") != before
         lock.write_text("jax==0.12.0 \\\n")
         data = sample.card(summary="Other words. Other words.")
-        assert digest.source_digest(cards.Card.model_validate(data)) == before
+        assert digest.source_digest(cards.Card.model_validate(data), "quick") == before
         data["claims"][0]["checks"][0]["criterion"]["high"] = 0.56
-        assert digest.source_digest(cards.Card.model_validate(data)) != before
+        assert digest.source_digest(cards.Card.model_validate(data), "quick") != before
+
+    def test_each_profile_counts_for_itself_alone(self, compendium: Make) -> None:
+        _, card = self.make(compendium)
+        before = {profile: digest.source_digest(card, profile) for profile in ("quick", "standard", "full")}
+        assert len(set(before.values())) == 3
+        data = sample.card()
+        data["profiles"]["quick"]["values"]["tosses"] = 401
+        smaller = cards.Card.model_validate(data)
+        changed = {profile for profile in before if digest.source_digest(smaller, profile) != before[profile]}
+        assert changed == {"quick"}

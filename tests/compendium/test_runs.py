@@ -63,9 +63,9 @@ def test_a_record_is_of_the_code_that_its_run_started_with(compendium: Make) -> 
         "_ = notebook.write_text(notebook.read_text().replace('import numpy', 'import math, numpy'))"
     )
     compendium(cells=[edit, *sample.CODE_CELLS])
-    before = digest.source_digest(cards.find(sample.SLUG))
+    before = digest.source_digest(cards.find(sample.SLUG), "quick")
     record = records.load(runs.run(sample.SLUG, run_id="quick"))
-    assert record.provenance["source_digest"] == before != digest.source_digest(cards.find(sample.SLUG))
+    assert record.provenance["source_digest"] == before != digest.source_digest(cards.find(sample.SLUG), "quick")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Which files a paper's numbers depend on, and one digest of their meaning.
 
 The digest ignores comments, docstrings and layout: it hashes syntax trees, the notebook's code cells and the part of the
-card that decides verdicts. Prose can thus be mended without a record's numbers seeming to be of older code.
+card that decides verdicts. Prose can thus be mended without a record's numbers seeming to be of older code. Of the
+profiles it holds the one that ran: a smaller ``quick`` does not age what ``standard`` found.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reprise.compendium import paths
-from reprise.compendium.cards import Card, find
+from reprise.compendium.cards import Card
 from reprise.compendium.environment import NUMERICAL
 
 # What shows and stores evidence is left out: it changes no number. What judges it is kept.
@@ -49,8 +50,12 @@ def reached_files(slug: str, root: Path | None = None) -> list[Path]:
     return sorted(reached)
 
 
-def source_digest(card: Card) -> str:
-    """One digest of the notebook's code, the judging part of the card, the reached modules and the locked packages."""
+def source_digest(card: Card, profile: str) -> str:
+    """One digest of what a run's numbers depend on.
+
+    That is the notebook's code, the judging part of the card with the values of this profile, the reached modules and
+    the locked numerical packages.
+    """
     top = paths.root()
     digest = hashlib.sha256()
 
@@ -58,9 +63,8 @@ def source_digest(card: Card) -> str:
         digest.update(f"{label}\0{content}\0".encode())
 
     add("notebook", _outline(_notebook_tree(card.notebook)))
-    judged = card.model_dump(mode="json", include={"parameters", "profiles"})
-    for profile in judged["profiles"].values():
-        profile.pop("minutes"), profile.pop("stands_in_for")
+    judged = card.model_dump(mode="json", include={"parameters"})
+    judged["profile"] = card.profile(profile).model_dump(mode="json", exclude={"minutes", "stands_in_for"})
     for parameter in judged["parameters"].values():
         parameter.pop("meaning"), parameter.pop("unit")
     judged["checks"] = [
@@ -90,11 +94,6 @@ def locked_versions(lock: Path) -> list[str]:
         if found and found[1].lower().replace("_", "-") in NUMERICAL:
             lines.append(line.rstrip(" \\"))
     return sorted(lines)
-
-
-def digest_of(slug: str) -> str:
-    """The source digest of a paper by its slug."""
-    return source_digest(find(slug))
 
 
 def _notebook_tree(path: Path) -> ast.Module:

@@ -73,7 +73,7 @@ class Record:
 
     def is_of_current_code(self) -> bool:
         """Whether the code, card and lock that decide its numbers are those of this checkout."""
-        return bool(self.provenance["source_digest"] == digest.digest_of(self.paper))
+        return bool(self.provenance["source_digest"] == digest.source_digest(cards.find(self.paper), self.profile))
 
 
 def load(path: Path) -> Record:

@@ -201,7 +201,9 @@ def _execute(
                 start_new_session=True,
             )
             try:
-                source = _source(card)  # while the kernel starts: what is edited later did not make the numbers
+                source = _source(
+                    card, profile
+                )  # while the kernel starts: what is edited later did not make the numbers
                 code = _wait(process, work, timeout_minutes, report, cells)
             finally:
                 _kill(process)
@@ -288,9 +290,9 @@ def _log_tail(work: Path) -> str:
     return lines[-1] if lines else "empty log"
 
 
-def _source(card: cards.Card) -> dict[str, Any]:
+def _source(card: cards.Card, profile: str) -> dict[str, Any]:
     commit, dirty = _commit()
-    return {"commit": commit, "dirty": dirty, "source_digest": digest.source_digest(card)}
+    return {"commit": commit, "dirty": dirty, "source_digest": digest.source_digest(card, profile)}
 
 
 def _write_record(work: Path, card: cards.Card, source: dict[str, Any], started: datetime) -> None:
