@@ -1,5 +1,7 @@
 """Structures against brute force, closed forms, published values and other libraries."""
 
+from types import SimpleNamespace
+
 import mpmath
 import numpy as np
 import pytest
@@ -140,6 +142,17 @@ class TestTrees:
         flat = rng.laplace(scale=0.5, size=(20_000, 128))
         assert np.allclose(trees.flat_answers(flat, ranges).std(axis=0), trees.flat_rms(ranges, 2.0), rtol=0.03)
 
+    def test_noise_at_used_nodes_has_the_law_of_a_release(self, rng: np.random.Generator) -> None:
+        """Whole releases and noise at the nodes in use: same spread, same distribution, same correlation of two queries."""
+        y, levels = np.array([0.3, 0.34]), 6
+        weights = trees.tree_weights(trees.annuli(y, levels, 0.2), levels)
+        whole = (weights @ trees.release(np.zeros(128), 2.0, rng, times=20_000).T).T
+        used = trees.tree_noise(weights, levels, 2.0, rng, times=20_000)
+        assert used.shape == (20_000, 2)
+        assert np.allclose(used.std(axis=0), trees.tree_rms(weights, levels, 2.0), rtol=0.03)
+        assert stats.ks_2samp(whole[:, 0], used[:, 0]).pvalue > 1e-3
+        assert np.corrcoef(used.T)[0, 1] == pytest.approx(np.corrcoef(whole.T)[0, 1], abs=0.03)
+
     def test_grid_noise_matches_its_sensitivity(self, rng: np.random.Generator) -> None:
         x, y = rng.random(800), np.linspace(0, 1, 21)
         grid = np.linspace(0, 1, 20)
@@ -247,6 +260,18 @@ def test_digits_are_centred_unit_vectors() -> None:
     for part in (data.train, data.test):
         assert np.allclose(np.linalg.norm(part, axis=1), 1.0)
         assert np.allclose(part.mean(axis=1), 0.0)
+
+
+def test_kinds_of_features(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moments of the public set itself: centred, and white where there is variance."""
+    images = np.cumsum(rng.standard_normal((300, 28, 28)), axis=2).astype(np.float32)
+    monkeypatch.setattr(encoders, "_public_set", lambda: SimpleNamespace(x=images))
+    monkeypatch.setattr(encoders, "_public", encoders._public.__wrapped__)
+    assert np.allclose(encoders.encode(images, "pixels").mean(axis=0), 0.0, atol=1e-4)
+    assert np.allclose(encoders.encode(images, "filters").mean(axis=0), 0.0, atol=1e-3)
+    white = np.cov(encoders.encode(images, "whitened 5").T)
+    assert np.allclose(white, np.diag(np.diag(white)), atol=1e-6)
+    assert ((np.diag(white) > 0.9) & (np.diag(white) <= 1.0 + 1e-9)).all()
 
 
 def test_convolution_by_hand(rng: np.random.Generator) -> None:

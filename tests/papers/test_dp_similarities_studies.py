@@ -13,6 +13,8 @@ from reprise.papers.kernels_and_features.dp_similarities import (
     distance_study,
     encoders,
     exponentials,
+    features,
+    ledger,
     projection_study,
     smooth_study,
     trees,
@@ -85,6 +87,27 @@ class TestDistances:
         bend = distance_study.bend([1024, 4096, 16384], np.array([[1.0, 2.0, 3.0]] * 5))
         assert bend.value == pytest.approx(np.log(1.5 / 2.0) / np.log(4.0))
 
+    def test_exponent_in_the_annuli_is_that_of_the_node_weights(self) -> None:
+        annuli, levels = [0.05, 0.1, 0.2, 0.4], trees.depth(4096)
+        y = distance_study.queries_at(200, np.random.default_rng(1))
+        exact = [
+            np.log(trees.tree_rms(trees.tree_weights(trees.annuli(y, levels, a), levels), levels, 1.0)).mean()
+            for a in annuli
+        ]
+        expected = np.polyfit(np.log(annuli), exact, 1)[0]
+        sampled = distance_study.slope(annuli, distance_study.by_annuli(4096, annuli, 20, 150, 1.0, 0))
+        assert sampled.value == pytest.approx(expected, abs=0.04)
+        one = distance_study.slope(annuli, distance_study.by_annuli(4096, annuli, 20, 40, 1.0, 0, at=0.3))
+        assert one.value > -0.2
+
+    def test_exact_noise_of_both_structures(self) -> None:
+        """A flat histogram's is a power of n; the tree's local exponent falls."""
+        sizes = [1024, 4096, 16384]
+        tree, flat = distance_study.exact_noise(sizes, 100, 1.0, 0.2, 0)
+        assert np.allclose(np.diff(np.log((flat**2).mean(axis=0))), np.log(4.0), rtol=0.01)
+        assert distance_study.bend(sizes, tree).high < 0.0
+        assert np.allclose(distance_study.exact_noise(sizes, 100, 0.5, 0.2, 0)[0], 2.0 * tree)
+
 
 class TestProjections:
     def test_bias_by_the_law_of_chi_square(self) -> None:
@@ -106,6 +129,16 @@ class TestProjections:
             v = projection_study.differences(np.array([0.5, 2.0]), 40, rng, sparse=sparse)
             assert np.allclose((v**2).sum(axis=1), [0.5, 2.0])
             assert ((v != 0).sum(axis=1) == (projection_study.ONES if sparse else 40)).all()
+
+    def test_errors_of_private_means_against_a_loop(self) -> None:
+        """Without noise worth speaking of, the error is that of the random features alone."""
+        found = projection_study.private_means(200, 16, 300, 1e9, [4, None], 3, 0)
+        assert found.errors.shape == (3, 2)
+        rng = np.random.default_rng([0, 24])
+        x, y = features.cloud(200, 16, rng), features.cloud(40, 16, rng)
+        structures = features.release(x, 300, 1e9, rng, k=4, times=projection_study.NOISES)
+        truth = np.exp(-((x[None] - y[:, None]) ** 2).sum(axis=2)).mean(axis=1)
+        assert found.errors[0, 0] == pytest.approx(np.mean([np.abs(s(y) - truth).mean() for s in structures]), rel=1e-6)
 
     def test_projections_keep_lengths_on_average(self) -> None:
         rng, v = np.random.default_rng(0), np.eye(40)[:3]
@@ -144,6 +177,26 @@ def test_comparison_on_few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert class_study.speed(found).value > 1
     assert class_study.speed(found, itself=True).low < 1 < class_study.speed(found, itself=True).high
     assert "| digits | 100 |" in class_study.reading(found)
+    assert min(found[0].noiseless) > 0.75
+    assert found[0].noiseless[0] >= found[0].similarity[:, 1].mean() - 0.03
+    spent = ledger.Ledger()
+    class_study.account(spent, found)
+    search = 2 * class_study.search_runs(encoders.load("digits", 60_000, 0)) * 101.0
+    assert spent.total("digits")[0] == pytest.approx(2 * 4 * 101.0 + search + 8 * class_study.BROKEN + 4 * 100.0)
+
+
+def test_what_features_allow() -> None:
+    """Classes that differ in one direction among much common scatter: logistic regression learns it, averages do not."""
+    rng = np.random.default_rng(7)
+    labels = np.arange(600) % 2
+    spread = rng.standard_normal((600, 3)) @ np.array([[6.0, 0.0, 0.0], [0.0, 0.3, 0.0], [0.0, 0.0, 0.3]])
+    spread[:, 0] += np.where(labels == 0, -1.0, 1.0)
+    spread[:, 1] += np.where(labels == 0, -1.0, 1.0)
+    psi = classifiers.unit_rows(spread)
+    data = encoders.Encoded("toy", psi[:400], labels[:400], psi[400:], labels[400:], 2)
+    means, linear = (float(v) for v in class_study.allowed([("raw", data)]).splitlines()[-1].split("|")[3:5])
+    assert linear > means + 0.05
+    assert linear > 0.9
 
 
 def test_the_clock_tells_reading_from_not_reading() -> None:
@@ -151,6 +204,12 @@ def test_the_clock_tells_reading_from_not_reading() -> None:
     seconds = clocks.query_times(sizes, 20, 100, 0.3, 3, 0)
     assert clocks.time_slope(sizes, seconds["exact"]).value > 0.7
     assert abs(clocks.time_slope(sizes, seconds["features"]).value) < 0.3
+
+
+def test_rounds_time_each_function() -> None:
+    found = clocks.rounds([lambda: sum(range(20_000)), lambda: sum(range(200_000))], 5)
+    assert found.shape == (5, 2)
+    assert 5.0 < np.median(found[:, 1] / found[:, 0]) < 20.0
 
 
 def test_timed_queries_are_right() -> None:

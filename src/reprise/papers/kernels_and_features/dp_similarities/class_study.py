@@ -4,7 +4,7 @@ The rival's plan is chosen from a fixed grid on a held-out quarter of the traini
 the search nor its privacy is charged to it; the time of one run with the chosen plan is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -157,6 +157,18 @@ def learnt(found: Sequence[Comparison], *, shuffled: bool = False) -> Estimate:
     """Accuracy at the largest budget, on the data set where it is lowest; `shuffled` trains on shuffled labels."""
     columns = [c.shuffled if shuffled else c.similarity[:, int(np.argmax(c.epsilons))] for c in found]
     return min((statistics.mean(column) for column in columns), key=lambda e: e.value)
+
+
+@on_one_thread
+def allowed(variants: Iterable[tuple[str, Encoded]]) -> str:
+    """What features allow: accuracies of both classifiers without any noise, as a table."""
+    rng, plan = np.random.default_rng(52), PLANS[-1]
+    lines = ["| data | features | averages | logistic regression |", "|---|---|---|---|"]
+    for kind, data in progress.track(variants, "Features without noise"):
+        means = _accuracy(data, _similar(data, data.labels, NO_NOISE, rng))
+        linear = fit_dp_sgd(data.train, data.labels, data.classes, 1.0, DELTA, plan, rng, noise=0.0)
+        lines.append(f"| {data.name} | {kind} | {means:.3f} | {_accuracy(data, linear):.3f} |")
+    return "\n".join(lines)
 
 
 def account(spent: Ledger, found: Sequence[Comparison]) -> None:

@@ -5,6 +5,8 @@ principal directions come from Kuzushiji-MNIST, which is public here, and featur
 in for the pre-trained encoder of the paper.
 """
 
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,8 @@ from reprise.papers.kernels_and_features.dp_similarities.classifiers import unit
 FILTERS = 48
 KEPT = 64
 """Principal directions of the public set that are kept."""
+KINDS = ("pixels", "filters", "whitened 16", f"whitened {KEPT}", "whitened 256")
+"""Features that are compared without noise."""
 
 
 class Encoded(NamedTuple):
@@ -41,22 +45,61 @@ def convolve(images: Float[np.ndarray, "n 28 28"], filters: Float[np.ndarray, "2
     return np.concatenate(parts)
 
 
+@cache
+def _public() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The public images, the filters, and mean, eigenvalues and eigenvectors of their responses."""
+    images = _public_set().x
+    filters = np.random.default_rng(40).standard_normal((25, FILTERS)).astype(np.float32)
+    filters -= filters.mean(axis=0)
+    known = convolve(images, filters).astype(np.float64)
+    values, vectors = np.linalg.eigh(np.cov(known.T))
+    return images, filters, known.mean(axis=0), values, vectors
+
+
+def encode(images: Float[np.ndarray, "n 28 28"], kind: str = f"whitened {KEPT}") -> Float[np.ndarray, "n d"]:
+    """Features of one kind: `pixels`, `filters` (both less their public mean), or `whitened K` with K directions."""
+    public, filters, centre, values, vectors = _public()
+    if kind == "pixels":
+        return np.asarray((images - public.mean(axis=0)).reshape(len(images), -1))
+    responses = convolve(images, filters) - centre
+    if kind == "filters":
+        return responses
+    kept = int(kind.removeprefix("whitened "))
+    return np.asarray(responses @ (vectors[:, -kept:] / np.sqrt(values[-kept:] + 1e-3 * values[-1])))
+
+
 def load(name: str, limit: int, seed: int) -> Encoded:
     """A data set, at most `limit` training rows, as features."""
     if name == "digits":
         data = datasets.load("digits", split=seed % 1000, train_fraction=0.75, scale="unit")
         return _encoded(name, data, *(part - part.mean(axis=1, keepdims=True) for part in (data.x, data.x_test)))
+    data = _images(name, limit, seed)
+    return _encoded(name, data, encode(data.x), encode(data.x_test))
+
+
+def variants(names: Sequence[str], limit: int, seed: int) -> Iterator[tuple[str, Encoded]]:
+    """Every kind of features for every data set of larger images, and for the public set itself."""
+    images = [name for name in names if name != "digits"]
+    for name in images:
+        data = _images(name, limit, seed)
+        for kind in KINDS:
+            yield kind, _encoded(name, data, encode(data.x, kind), encode(data.x_test, kind))
+    if images:
+        public = _public_set()
+        for kind in KINDS:
+            rows, cut = unit_rows(np.asarray(encode(public.x, kind), dtype=np.float64)), 7 * len(public.y) // 10
+            parts = rows[:cut], public.y[:cut], rows[cut:], public.y[cut:]
+            yield kind, Encoded("kmnist, the public set", *parts, len(public.meta.classes))
+
+
+@cache
+def _public_set() -> datasets.Dataset:
+    return datasets.load("kmnist", part="test", flatten=False, scale="unit", dtype="float32")
+
+
+def _images(name: str, limit: int, seed: int) -> datasets.Dataset:
     options = {"n_train": limit} if limit < 60_000 else {}
-    data = datasets.load(name, flatten=False, scale="unit", dtype="float32", seed=seed, **options)
-    public = datasets.load("kmnist", part="test", flatten=False, scale="unit", dtype="float32").x
-    filters = np.random.default_rng(40).standard_normal((25, FILTERS)).astype(np.float32)
-    filters -= filters.mean(axis=0)
-    known = convolve(public, filters).astype(np.float64)
-    centre = known.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(known.T))
-    whiten = vectors[:, -KEPT:] / np.sqrt(values[-KEPT:] + 1e-3 * values[-1])
-    train, test = ((convolve(part, filters) - centre) @ whiten for part in (data.x, data.x_test))
-    return _encoded(name, data, train, test)
+    return datasets.load(name, flatten=False, scale="unit", dtype="float32", seed=seed, **options)
 
 
 def _encoded(name: str, data: datasets.Dataset, train: np.ndarray, test: np.ndarray) -> Encoded:
