@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from reprise import plotting as pl
 from reprise import statistics
 from reprise.estimate import Estimate
-from reprise.papers.kernels_and_features.dp_similarities.class_study import Comparison
+from reprise.papers.kernels_and_features.dp_similarities.class_study import BROKEN, Comparison
 from reprise.papers.kernels_and_features.dp_similarities.distance_study import BySize
 from reprise.papers.kernels_and_features.dp_similarities.projection_study import MeanErrors
 
@@ -39,12 +39,13 @@ def error_by_size(found: BySize, exact_sizes: Sequence[int], exact: np.ndarray, 
 
 def exponents(panels: Mapping[str, tuple[Sequence[float], np.ndarray, np.ndarray, Estimate]]) -> Drawn:
     """F2: noise against budget, annuli and dimension, each with its control."""
-    fig, axes = pl.wide(len(panels), list(panels), share=False)
+    titles = [f"{name}: slope {_number(panel[3].value):.2f}" for name, panel in panels.items()]
+    fig, axes = pl.wide(len(panels), titles, share=False)
     rows: Rows = []
     labels = ("budget ε", "ratio a", "dimension d")
-    for ax, (name, (x, right, off, slope)), label in zip(axes, panels.items(), labels, strict=True):
+    for ax, (name, (x, right, off, _)), label in zip(axes, panels.items(), labels, strict=True):
         extra: dict[str, object] = {"panel": name}
-        _series(ax, rows, x, right, f"slope {pl.interval_text(slope)}", extra=extra)
+        _series(ax, rows, x, right, "tree", extra=extra)
         _series(ax, rows, x, off, "control", control=True, extra=extra)
         pl.log_ticks(ax, "x", x)
         pl.log_ticks(ax, "y")
@@ -83,7 +84,8 @@ def projected(
     slope: Estimate,
 ) -> Drawn:
     """F4: error of pairs against k for each d; error of private kernel means against k."""
-    fig, (left, right) = pl.wide(2, ["One pair", "Private kernel means"], share=False)
+    titles = [f"One pair: slope {pl.interval_text(slope)}", "Private kernel means"]
+    fig, (left, right) = pl.wide(2, titles, share=False)
     rows: Rows = []
     for d, errors, colour in zip(dimensions, table, pl.family(len(dimensions)), strict=True):
         _series(left, rows, projections, errors, f"d = {d}", x_name="k", color=colour, extra={"panel": "pairs", "d": d})
@@ -92,9 +94,8 @@ def projected(
     k = np.asarray(projections, dtype=np.float64)
     centre = table.mean(axis=(0, 1))
     line = np.exp(np.log(centre).mean()) * np.sqrt(np.exp(np.log(k).mean()) / k)
-    pl.theory(left, k, line)
+    pl.theory(left, k, line, label="slope −1/2")
     rows += [{"series": "slope -1/2", "panel": "pairs", "x": a, "value": v} for a, v in zip(k, line, strict=True)]
-    pl.direct_label(left, k[0], line[0], f"slope {pl.interval_text(slope)}", side="below")
     shown = [v for v in means.k if v is not None]
     plain = statistics.mean(means.errors[:, means.k.index(None)])
     right.axhspan(_number(plain.low), _number(plain.high), color=pl.GROUPS[3], alpha=0.35, label="without projection")
@@ -150,8 +151,9 @@ def classifiers(found: Sequence[Comparison]) -> Drawn:
                 {"series": label, "data": c.name, "epsilon": e, "seconds": t, "value": v}
                 for e, t, v in zip(c.epsilons, medians, accuracy.mean(axis=0), strict=True)
             ]
-    drowned = np.concatenate([c.drowned for c in found], axis=0)
-    _series(left, rows, found[0].epsilons, drowned, "control: drowned in noise", x_name="epsilon", control=True)
+    for c, marker in zip(found, pl.MARKERS, strict=False):
+        label = f"control: {c.name}, noise for ε = {BROKEN:g}"
+        _series(left, rows, c.epsilons, c.drowned, label, x_name="epsilon", control=True, marker=marker)
     pl.log_ticks(left, "x", found[0].epsilons)
     pl.log_ticks(right, "x")
     left.set_xlabel("budget ε (δ = 10⁻⁵)")
@@ -176,8 +178,7 @@ def query_times(sizes: Sequence[int], seconds: Mapping[str, np.ndarray]) -> Draw
             {"series": name, "n": n, "seconds": m, "low": a, "high": b}
             for n, m, a, b in zip(sizes, best, low, high, strict=True)
         ]
-    pl.log_ticks(ax, "x", sizes)
-    pl.log_ticks(ax, "y")
+    pl.log_ticks(ax, "both")
     ax.set_xlabel("points n")
     ax.set_ylabel("processor seconds a query")
     ax.legend(loc="best")
