@@ -35,10 +35,21 @@ def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder
         "pdf": {"Title": entry.title, "Subject": entry.alt, "CreationDate": None, "Creator": None, "Producer": None},
     }
     files: dict[str, str] = {}
-    with mpl.rc_context({"svg.hashsalt": f"{card.slug}:{entry.id}", "svg.fonttype": "path"}):
+    fig.set_dpi(PNG_DPI)
+    fig.draw_without_rendering()  # lays out once for all forms; laying out anew for each takes longer than drawing it
+    with mpl.rc_context(
+        {
+            "svg.hashsalt": f"{card.slug}:{entry.id}",
+            "svg.fonttype": "path",
+            "figure.constrained_layout.use": False,
+            "figure.autolayout": False,
+        }
+    ):
+        fig.set_layout_engine(None)
+        box = fig.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])
         for kind, facts in metadata.items():
             buffer = io.BytesIO()
-            fig.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=facts, bbox_inches="tight")
+            fig.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=facts, bbox_inches=box)
             content = buffer.getvalue()
             write_atomically(folder / f"{entry.id}.{kind}", with_palette(content) if kind == "png" else content)
             files[kind] = f"figures/{entry.id}.{kind}"
