@@ -257,6 +257,17 @@ def test_the_best_depth_is_chosen_on_other_sets() -> None:
     assert rg.at_best(rg.Depths((1, 2, 3), table, table, table)).value == pytest.approx((5 + 5 + 3 + 3) / 4)
 
 
+def test_one_exploding_set_moves_no_median() -> None:
+    calm = np.tile([3.0, 2.0, 2.5], (8, 1)) + np.linspace(0.0, 0.01, 8)[:, None]
+    wild = calm.copy()
+    wild[1, 1] = wild[6, 1] = 1e6
+    assert rg.from_best(wild, typical=True).value == pytest.approx(0.5)
+    found = rg.at_best(rg.Depths((1, 2, 3), wild, wild, wild))
+    assert found.value == pytest.approx(2.005, abs=0.01)
+    # Means choose another depth, at which the greatest depth is better.
+    assert rg.from_best(wild).value == pytest.approx(0.0)
+
+
 def test_depth_shrinks_values_and_keeps_signs() -> None:
     options = {"n": 40, "tests": 200, "sets": 5, "seed": 3}
     good = rg.over_depths(ac.optimal(2), [1, 20, 80], **options)

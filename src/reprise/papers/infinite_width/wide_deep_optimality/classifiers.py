@@ -5,6 +5,7 @@ $$m_L(x)=\mathrm{sign}\big(y^\top K_L(X,X)^{-1}K_L(X,x)\big).$$
 Only the sign counts, so a kernel may be scaled at every test point, and no depth is too large for float64.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,10 +16,10 @@ import scipy.linalg
 from jaxtyping import Array, Float
 from sklearn.neighbors import KNeighborsClassifier
 
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import koenigs
 from reprise.papers.infinite_width.wide_deep_optimality.activations import Activation
-from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 CUTOFF = 1e-12
 """Eigenvalues below this share of the largest are taken for 0: polynomial kernels of few layers have finite rank."""
@@ -76,6 +77,7 @@ def interpolation(gram: Float[np.ndarray, "n n"], y: Float[np.ndarray, " n"]) ->
     return np.asarray(v[:, kept] @ ((v[:, kept].T @ y) / w[kept]))
 
 
+@functools.lru_cache(maxsize=256)
 def _near_one(net: Network) -> bool:
     """Whether all kernels are so close to 1 that $K$ is rank one to many digits: the very deep NNGP of the ReLU."""
     if net.kind != "nngp" or not net.activation.kink:

@@ -13,12 +13,12 @@ from sklearn.svm import SVC
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.infinite_width.wide_deep_optimality import activations as ac
 from reprise.papers.infinite_width.wide_deep_optimality import classifiers as cl
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import tasks
 from reprise.papers.infinite_width.wide_deep_optimality.evidence import extreme
-from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 SCALES = (0.5, 1.0, 2.0)
 r"""Orders of the pole in units of $d/2$: too weak, right, too strong."""

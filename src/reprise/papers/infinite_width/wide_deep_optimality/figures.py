@@ -92,7 +92,7 @@ def agreement_with_depth(found: taxonomy.Agreement) -> Drawn:
             frames.append(_frame("hidden layers", found.depths, means, panel=limit, activation=name))
         pl.log_ticks(ax, "x", [v for v in (1, 100, 10_000, 1_000_000) if v <= found.depths[-1]])
         ax.set_xlabel("hidden layers L")
-        ax.legend(loc="lower right" if limit != "majority" else "upper left")
+        ax.legend(loc="lower right")
     axes[0].set_ylabel("agreement on test points")
     axes[0].set_ylim(0.5, 1.02)
     return fig, pd.concat(frames)
@@ -158,7 +158,8 @@ def excess_with_size(found: Sequence[co.Curves]) -> Drawn:
         frames.append(
             _frame("training points", curves.sizes, coin, dimension=curves.dimension, series="control: labels by coin")
         )
-        pl.log_ticks(ax, "x", curves.sizes)
+        # Narrow panels have no room for a label at every size.
+        pl.log_ticks(ax, "x", curves.sizes if len(found) < 3 else curves.sizes[:: 1 + len(curves.sizes) // 3])
         pl.log_ticks(ax, "y")
         ax.set_xlabel("training points n")
     axes[0].set_ylabel("excess risk")

@@ -15,11 +15,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.networks import MLP, empirical_ntk, predict, train_full_batch
 from reprise.papers.infinite_width.wide_deep_optimality import activations as ac
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import tasks
-from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 DIMENSION = 2
 AT_ONCE = 4 * 10**6

@@ -11,11 +11,11 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.infinite_width.wide_deep_optimality import activations as ac
 from reprise.papers.infinite_width.wide_deep_optimality import classifiers as cl
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import tasks
-from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 DIMENSION = 2
 
@@ -106,26 +106,37 @@ def _quality(f: Float[np.ndarray, " m"], test: tasks.Sample) -> tuple[float, flo
     return float(tasks.excess(np.where(f >= 0, 1.0, -1.0), test)), mse, explained
 
 
-def from_best(table: Float[np.ndarray, "sets depths"]) -> Estimate:
-    """Value at the greatest depth less that at the best depth.
+def from_best(table: Float[np.ndarray, "sets depths"], *, typical: bool = False) -> Estimate:
+    """Value at the greatest depth less that at the best depth, mean over sets.
 
     The best depth is chosen on one half of the sets and measured on the other, so that luck at the choice does not count.
+    With ``typical`` it is chosen and measured by medians, as heavy tails ask for: next to the depth at which the rank of
+    the kernel passes the number of points a mean squared error is that of the single worst set.
     """
-    half = len(table) // 2
-    parts = [(table[:half], table[half:]), (table[half:], table[:half])]
-    return statistics.mean(np.concatenate([new[:, -1] - new[:, int(old.mean(axis=0).argmin())] for old, new in parts]))
+    return _over_sets(np.concatenate([new[:, -1] - new[:, best] for new, best in _halves(table, typical)]), typical)
 
 
 def at_best(found: Depths) -> Estimate:
-    """Squared error at the depth that is best for it, chosen and measured as in `from_best`."""
-    half = len(found.mse) // 2
-    parts = [(found.mse[:half], found.mse[half:]), (found.mse[half:], found.mse[:half])]
-    return statistics.mean(np.concatenate([new[:, int(old.mean(axis=0).argmin())] for old, new in parts]))
+    """Squared error at the depth that is best for it, chosen and measured by medians as in `from_best`."""
+    return _over_sets(np.concatenate([new[:, best] for new, best in _halves(found.mse, True)]), True)
 
 
 def squared_error(found: Depths, place: int = -1) -> Estimate:
-    r"""Squared error over $E[y^2]=1$ at one depth."""
-    return statistics.mean(found.mse[:, place])
+    r"""Squared error over $E[y^2]=1$ at one depth, median over sets."""
+    return _over_sets(found.mse[:, place], True)
+
+
+def _halves(
+    table: Float[np.ndarray, "sets depths"], typical: bool
+) -> list[tuple[Float[np.ndarray, "half depths"], int]]:
+    """Each half of the sets with the depth that is best on the other half."""
+    half, middle = len(table) // 2, np.median if typical else np.mean
+    parts = ((table[:half], table[half:]), (table[half:], table[:half]))
+    return [(new, int(np.argmin(middle(old, axis=0)))) for old, new in parts]
+
+
+def _over_sets(values: Float[np.ndarray, " sets"], typical: bool) -> Estimate:
+    return statistics.bootstrap(values, np.median) if typical else statistics.mean(values)
 
 
 def explained(found: Depths) -> Estimate:

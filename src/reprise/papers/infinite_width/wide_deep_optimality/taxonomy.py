@@ -8,12 +8,12 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.infinite_width.wide_deep_optimality import activations as ac
 from reprise.papers.infinite_width.wide_deep_optimality import classifiers as cl
 from reprise.papers.infinite_width.wide_deep_optimality import depth as deep
 from reprise.papers.infinite_width.wide_deep_optimality import tasks
 from reprise.papers.infinite_width.wide_deep_optimality.evidence import extreme
-from reprise.papers.infinite_width.wide_deep_optimality.threads import on_one_thread
 
 RULES: tuple[ac.Limit, ...] = ("nearest", "singular", "majority")
 KINDS: tuple[deep.Kind, ...] = get_args(deep.Kind)
