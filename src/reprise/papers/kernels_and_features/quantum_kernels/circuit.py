@@ -70,9 +70,7 @@ def outputs(
     return (turned.real**2 + turned.imag**2) @ jnp.asarray(parity(states.shape[-1].bit_length() - 1))
 
 
-def gate_on(
-    state: Complex[Array, "... dim"], gate: Complex[Array, "2 2"], qubit: int
-) -> Complex[Array, "... dim"]:
+def gate_on(state: Complex[Array, "... dim"], gate: Complex[Array, "2 2"], qubit: int) -> Complex[Array, "... dim"]:
     """A gate on one qubit of a state vector."""
     n = state.shape[-1].bit_length() - 1
     split = state.reshape(*state.shape[:-1], 2**qubit, 2, 2 ** (n - qubit - 1))

@@ -17,6 +17,7 @@ from reprise.papers.kernels_and_features.quantum_kernels.labels import Labelled
 from reprise.papers.kernels_and_features.quantum_kernels.training import Runs
 
 PRODUCT = "product states"
+SHUFFLES = 20
 Series = int | str
 Table = Float[np.ndarray, "sets starts"]
 
@@ -89,9 +90,11 @@ def train(
 
 
 def gain(found: Depths, *, entangled: bool = True) -> Estimate:
-    """Success with the most layers less that with none."""
-    last = found.depths[-1]
-    return statistics.paired_difference(found.per_set(last if entangled else local(last)), found.per_set(0))
+    """Success with the most layers less that with none; without entangling gates, less that with one."""
+    first, last = found.depths[0], found.depths[-1]
+    if not entangled:
+        first, last = local(found.depths[1]), local(last)
+    return statistics.paired_difference(found.per_set(last), found.per_set(first))
 
 
 def deepest(found: Depths, *, product: bool = False) -> Estimate:
@@ -99,19 +102,28 @@ def deepest(found: Depths, *, product: bool = False) -> Estimate:
     return statistics.mean(found.per_set(PRODUCT if product else found.depths[-1]))
 
 
-def without_phases(found: Depths, *, itself: bool = False) -> Estimate:
-    """Success with the most layers less that on product states; `itself`: one half of the starts less the other."""
+def without(found: Depths, series: Series) -> Estimate:
+    """Success with the most layers less that of a series in which something has been taken away."""
+    return statistics.paired_difference(found.per_set(found.depths[-1]), found.per_set(series))
+
+
+def against_itself(found: Depths) -> Estimate:
+    """Success with the most layers, one half of the starts less the other: nothing has been taken away."""
     whole = found.success[found.depths[-1]]
-    if itself:
-        half = whole.shape[1] // 2
-        return statistics.paired_difference(whole[:, :half].mean(axis=1), whole[:, -half:].mean(axis=1))
-    return statistics.paired_difference(whole.mean(axis=1), found.per_set(PRODUCT))
+    half = whole.shape[1] // 2
+    return statistics.paired_difference(whole[:, :half].mean(axis=1), whole[:, -half:].mean(axis=1))
 
 
-def trend(found: Depths, *, entangled: bool = True) -> Estimate:
-    """Spearman correlation of success with depth, mean over data sets; 0 where success is the same at all depths."""
-    columns = [found.per_set(d if entangled else local(d)) for d in found.depths]
-    return statistics.mean([_spearman(row) for row in np.stack(columns, axis=1)])
+def trend(found: Depths, *, shuffled: bool = False, entangled: bool = True) -> Estimate:
+    """Spearman correlation of success with depth, mean over data sets; 0 where success is the same at all depths.
+
+    With `shuffled` the depths of each data set are exchanged at random, `SHUFFLES` times.
+    """
+    table = np.stack([found.per_set(d if entangled else local(d)) for d in found.depths], axis=1)
+    if not shuffled:
+        return statistics.mean([_spearman(row) for row in table])
+    rng = np.random.default_rng(22)
+    return statistics.mean([np.mean([_spearman(rng.permutation(row)) for _ in range(SHUFFLES)]) for row in table])
 
 
 def _spearman(row: np.ndarray) -> float:
@@ -129,3 +141,16 @@ def ceiling(sets: Sequence[Labelled]) -> Float[np.ndarray, " sets"]:
         machine = SVC(C=machines.HARD, kernel="linear").fit(train, data.y)
         scores.append(float(machine.score(test, data.y_test)))
     return np.array(scores)
+
+
+def reading(spsa: Depths, adam: Depths) -> str:
+    """Mean success of all circuits under both optimisers, as a table, and the trend without entangling gates."""
+    lines = ["| circuit | SPSA | Adam |", "|---|---|---|"]
+    for series in spsa.success:
+        name = f"{series} layers" if isinstance(series, int) else series
+        if series == PRODUCT:
+            name = f"{spsa.depths[-1]} layers, {PRODUCT}"
+        lines.append(f"| {name} | {spsa.per_set(series).mean():.3f} | {adam.per_set(series).mean():.3f} |")
+    bare = trend(spsa, entangled=False)
+    lines += ["", f"Without entangling gates, the first layer counted, the trend with depth is {bare}."]
+    return "\n".join(lines)

@@ -35,9 +35,7 @@ class Growth(NamedTuple):
 
     def shots_needed(self, *, product: bool = False) -> Table:
         """Shots at which shot noise is as large as the differences among entries: K(1-K) over the variance of K."""
-        mean, variance = (
-            (self.product_mean, self.product_variance) if product else (self.mean, self.variance)
-        )
+        mean, variance = (self.product_mean, self.product_variance) if product else (self.mean, self.variance)
         return np.asarray((mean - mean**2 - variance) / variance)
 
     def shots_slope(self, *, product: bool = False) -> Estimate:
@@ -77,8 +75,8 @@ class Ranks(NamedTuple):
     def slope(self, *, polynomial: bool = False) -> Estimate:
         """Slope of log2 of the rank against the number of qubits; ranks are counted, so the fit is all there is."""
         values = np.log2(self.polynomial if polynomial else self.entangled)
-        found = statistics.fitted_slope(self.qubits, values, log=False)
-        return found
+        slope = float(np.polyfit(self.qubits, values, 1)[0])
+        return Estimate.exact(slope, n=len(values), method="least squares on exact counts", samples=tuple(values))
 
 
 @on_one_thread
@@ -92,11 +90,11 @@ def count_ranks(qubits: Sequence[int], *, seed: int) -> Ranks:
     return Ranks(tuple(qubits), *(tuple(column) for column in zip(*rows, strict=True)))
 
 
-def factor_gap(qubits: Sequence[int], *, seed: int, entangled: bool = False) -> Estimate:
+def factor_gap(qubits: Sequence[int], count: int, *, seed: int, entangled: bool = False) -> Estimate:
     """Largest difference of the simulated kernel from the product of one-qubit kernels, each by its own simulation."""
     gaps = []
     for n in qubits:
-        x = points(40, n, seed, 53, n)
+        x = points(count, n, seed, 53, n)
         factors = [feature_map.kernel(x[:, [i]], x[:, [i]]) for i in range(n)]
         gaps.append(float(np.abs(feature_map.kernel(x, x, entangled=entangled) - np.prod(factors, axis=0)).max()))
     value = min(gaps) if entangled else max(gaps)
@@ -134,3 +132,18 @@ def _least(kernel: Callable[[np.ndarray, np.ndarray], np.ndarray], x: np.ndarray
         kernel(x, x)
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def reading(found: Growth) -> str:
+    """Mean overlaps and shots, as a table."""
+    needed = [found.shots_needed(product=p).mean(axis=0) for p in (False, True)]
+    lines = [
+        "| qubits | mean overlap | times 2^n | product states | shots to tell entries apart | product states |",
+        "|---|---|---|---|---|---|",
+    ]
+    for j, n in enumerate(found.qubits):
+        mean, product = found.mean[:, j].mean(), found.product_mean[:, j].mean()
+        lines.append(
+            f"| {n} | {mean:.4f} | {mean * 2**n:.3f} | {product:.4f} | {needed[0][j]:.1f} | {needed[1][j]:.1f} |"
+        )
+    return "\n".join(lines)

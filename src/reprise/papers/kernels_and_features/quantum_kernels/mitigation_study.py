@@ -101,6 +101,11 @@ class WithShots(NamedTuple):
     few: Estimate
     accuracies: dict[str, float]
 
+    def reading(self) -> str:
+        """What machines make of the three matrices, in words."""
+        found = ", ".join(f"{name} {value:.3f}" for name, value in self.accuracies.items())
+        return f"Test accuracy at a gate error of {SHOT_ERROR:.0%}, with shots except for the exact one: {found}."
+
 
 @on_one_thread
 def with_shots(sets: Sequence[Labelled], kernel_shots: int, *, seed: int) -> WithShots:

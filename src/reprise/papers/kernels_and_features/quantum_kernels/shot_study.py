@@ -133,3 +133,19 @@ def sizes(counts: Sequence[int], *, seed: int) -> SizeResults:
             gap = shots.measured_gram(gram, SIZE_SHOTS, rng) - gram
             frobenius[i, j], operator[i, j] = np.linalg.norm(gap), np.linalg.norm(gap, 2)
     return SizeResults(tuple(counts), frobenius, operator)
+
+
+def predicted(sets: Sequence[Labelled]) -> float:
+    """The Frobenius error at one shot by the binomial law, root mean square over data sets; it falls as R^-1/2."""
+    exact = [shots.off_diagonal(grams(data)[0]) for data in sets]
+    return float(np.sqrt(np.mean([2.0 * np.sum(k * (1.0 - k)) for k in exact])))
+
+
+def reading(found: ShotResults, sized: SizeResults) -> str:
+    """In words: the growth of both norms, and how many matrices at ten shots were indefinite."""
+    return (
+        f"The operator norm of the error grows as the number of points to the power **{sized.slope(operator=True)}**. "
+        f"At {UNCLIPPED_SHOTS} shots {np.mean(found.negative < 0):.0%} of the matrices are indefinite, with a least "
+        f"eigenvalue of {found.negative.mean():.2f} on average. The swap test has {found.swapped.mean():.1f} times the "
+        "variance."
+    )

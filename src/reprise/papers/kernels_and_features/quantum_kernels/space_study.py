@@ -13,7 +13,7 @@ QUBITS = 2
 POINTS = 500
 CIRCUITS = 20
 LAYERS = 4
-PEER_POINTS = 6
+PEER_POINTS = 4
 PEER_NOISE = 0.02
 
 
@@ -82,8 +82,8 @@ def peer_gap(*, seed: int) -> Gaps:
     off = ours - peer.kernel(x, iqp=True)
     x = points(PEER_POINTS, 2, seed, 36)
     for kind in noise.KINDS:
-        ours = noise.Device(2, kind, PEER_NOISE).kernel(x[:3], x[3:])
-        theirs = [[peer.noisy_entry(a, b, kind, PEER_NOISE) for b in x[3:]] for a in x[:3]]
+        ours = noise.Device(2, kind, PEER_NOISE).kernel(x[:2], x[2:])
+        theirs = [[peer.noisy_entry(a, b, kind, PEER_NOISE) for b in x[2:]] for a in x[:2]]
         apart.append(ours - np.array(theirs))
     return Gaps(_largest(np.concatenate([a.ravel() for a in apart])), _largest(off))
 
