@@ -40,6 +40,7 @@ def entangler(n: int) -> Float[np.ndarray, " dim"]:
     return np.asarray((-1.0) ** (ones * (ones - 1.0) / 2.0))
 
 
+@jax.jit
 def unitaries(
     angles: Float[Array, "runs layers n 2"], depths: Int[Array, " runs"], entangled: Bool[Array, " runs"]
 ) -> Complex[Array, "runs dim dim"]:

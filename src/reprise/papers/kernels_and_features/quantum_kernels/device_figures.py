@@ -101,8 +101,11 @@ def growth(found: Growth, ranks: Ranks) -> Drawn:
     left.legend(loc="lower left")
     m = np.array(ranks.qubits)
     pl.theory(right, m, 4.0**m, label="$4^n$")
+    hollow = {"markerfacecolor": "none", "markeredgewidth": 1.2, "markeredgecolor": pl.GROUPS[5]}
     pl.experiment(right, m, ranks.entangled, label="entangling phases")
-    pl.experiment(right, m, ranks.product, label="product states", color=pl.GROUPS[5], marker="D", markersize=3.0)
+    pl.experiment(
+        right, m, ranks.product, label="product states", color=pl.GROUPS[5], marker="D", markersize=9.0, **hollow
+    )
     pl.control(right, m, ranks.polynomial, label="polynomial, degree two")
     for name, values in (("4^n", 4.0**m), ("entangling phases", ranks.entangled), ("product states", ranks.product), ("polynomial", ranks.polynomial)):  # fmt: skip
         table += rows("rank", name, m, np.asarray(values, dtype=float))
@@ -123,9 +126,10 @@ def extrapolation(found: Sequence[Mitigated]) -> Drawn:
             draw(ax, strengths, *parts, label=name)
             table += rows(m.kind, name, strengths, *parts)
         if m.kind == "depolarising":
-            for values, name in zip(m.predicted, ("raw, predicted", "extrapolated, predicted"), strict=True):
-                pl.theory(ax, strengths, values, label="one rate of decay" if name.startswith("raw") else None)
-                table += rows(m.kind, name, strengths, values)
+            fine = np.geomspace(strengths[0], strengths[-1], 40)
+            for values, name in zip(m.predicted(fine), ("raw, predicted", "extrapolated, predicted"), strict=True):
+                pl.theory(ax, fine, values, label="one rate of decay" if name.startswith("raw") else None)
+                table += rows(m.kind, name, fine, values)
         pl.log_ticks(ax, "both")
         ax.set_xlabel("error probability of a gate")
         ax.legend(loc="lower right")

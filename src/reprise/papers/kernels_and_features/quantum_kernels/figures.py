@@ -84,7 +84,7 @@ def depths(found: Depths, ceiling: np.ndarray) -> Drawn:
     for name, series, colour in (*shown, (f"l = {last}, product states", PRODUCT, pl.CONTROL)):
         costs = found.costs[series].mean(axis=1)
         steps = np.arange(1, costs.shape[1] + 1)
-        mean, half = statistics.simultaneous(costs, level=0.95)
+        mean, half = costs.mean(axis=0), costs.std(axis=0, ddof=1) / np.sqrt(len(costs))
         pl.experiment(right, steps, mean, mean - half, mean + half, label=name, color=colour, kind="band")
         table += [
             {"panel": "cost", "series": name, "x": int(k), "value": m, "low": m - h, "high": m + h}

@@ -14,7 +14,6 @@ from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.quantum_kernels import feature_map, shots
 from reprise.papers.kernels_and_features.quantum_kernels.space_study import points, rank
 
-CLOCK_POINTS = 64
 CLOCK_REPEATS = 7
 Table = Float[np.ndarray, "clouds qubits"]
 
@@ -114,11 +113,11 @@ class Clock(NamedTuple):
 
 
 @on_one_thread
-def clock(qubits: Sequence[int], *, seed: int) -> Clock:
-    """Time kernel matrices of a few points; compilation is not counted."""
+def clock(qubits: Sequence[int], count: int, *, seed: int) -> Clock:
+    """Time kernel matrices of `count` points; compilation is not counted."""
     seconds = []
     for n in progress.track(qubits, "Seconds of simulation"):
-        x = points(CLOCK_POINTS, n, seed, 54, n)
+        x = points(count, n, seed, 54, n)
         seconds.append([_least(k, x) for k in (feature_map.kernel, feature_map.product_kernel)])
     columns = [tuple(column) for column in zip(*seconds, strict=True)]
     return Clock(tuple(qubits), *columns)

@@ -29,14 +29,23 @@ class Mitigated(NamedTuple):
         gate_errors: strengths c, the heavy one last.
         raw: at strength c.
         extrapolated: from c and 1.5 c.
-        predicted: both, for a decay at one rate towards 2^-n, mean over data sets.
+        qubits: of the device.
+        distance: root mean square of exact entries' distances from 2^-n, mean over data sets.
     """
 
     kind: Kind
     gate_errors: tuple[float, ...]
     raw: Table
     extrapolated: Table
-    predicted: Float[np.ndarray, "2 errors"]
+    qubits: int
+    distance: float
+
+    def predicted(self, strengths: Float[np.ndarray, " k"]) -> Float[np.ndarray, "2 k"]:
+        """Both errors under depolarising noise if entries decay at one rate towards 2^-n."""
+        left, less = (
+            np.array([noise.surviving(self.qubits, min(1.0, f * s)) for s in strengths]) for f in (1.0, noise.STRETCH)
+        )
+        return self.distance * np.stack([1.0 - left, np.abs(1.0 - noise.extrapolated(left, less))])
 
     def worst(self) -> Estimate:
         """Extrapolated over raw error, mean over data sets, at the gate error where it is largest; not the heavy one."""
@@ -70,7 +79,8 @@ def run(sets: Sequence[Labelled], kind: Kind, gate_errors: Sequence[float], heav
         for i, truth in enumerate(exact):
             raw[i, j] = _rms(at[0][i] - truth)
             better[i, j] = _rms(noise.extrapolated(at[0][i], at[1][i]) - truth)
-    return Mitigated(kind, every, raw, better, _predicted(exact, n, every))
+    distance = float(np.mean([_rms(k - 2.0**-n) for k in exact]))
+    return Mitigated(kind, every, raw, better, n, distance)
 
 
 def _pairs(device: noise.Device, x: np.ndarray, size: int) -> list[np.ndarray]:
@@ -82,12 +92,6 @@ def _pairs(device: noise.Device, x: np.ndarray, size: int) -> list[np.ndarray]:
         entries = np.einsum("pij,qji->pq", effects[part], encoded[part], optimize=True).real
         found.append(shots.off_diagonal(entries))
     return found
-
-
-def _predicted(exact: list[np.ndarray], n: int, strengths: Sequence[float]) -> np.ndarray:
-    distance = float(np.mean([_rms(k - 2.0**-n) for k in exact]))
-    left, less = (np.array([noise.surviving(n, min(1.0, f * s)) for s in strengths]) for f in (1.0, noise.STRETCH))
-    return distance * np.stack([1.0 - left, np.abs(1.0 - noise.extrapolated(left, less))])
 
 
 def _rms(gap: np.ndarray) -> float:

@@ -1,6 +1,6 @@
-"""The same circuits in PennyLane, the field's own simulator, gate by gate; it is imported only when asked.
+r"""The same circuits in PennyLane, the field's own simulator, gate by gate; it is imported only when asked.
 
-PennyLane's rotations are $R_Z(t)=e^{-itZ/2}$, so $e^{i\\phi Z}$ is $R_Z(-2\\phi)$. Its `IQPEmbedding` is no substitute for the
+PennyLane's rotations are $R_Z(t)=e^{-itZ/2}$, so $e^{i\phi Z}$ is $R_Z(-2\\phi)$. Its `IQPEmbedding` is no substitute for the
 map: it has other angles, and products of coordinates where the map has products of their distances from pi.
 """
 
