@@ -43,6 +43,11 @@ def trained(sets: list[labels.Labelled]) -> depth_study.Depths:
     return depth_study.train(sets, [0, 1, 2], 2, 120, 500, seed=SEED)
 
 
+@pytest.fixture(scope="module")
+def measured(sets: list[labels.Labelled]) -> shot_study.ShotResults:
+    return shot_study.run(sets, [10, 100, 1000], seed=SEED)
+
+
 class TestTraining:
     def test_cost_is_the_logistic_of_a_normal_score(self) -> None:
         """Written out with loops; the label rule is right exactly where the cost is below one half."""
@@ -107,8 +112,8 @@ class TestDepths:
         assert abs(scalar(depth_study.trend(trained, shuffled=True))) < 0.3
 
     def test_trend_of_known_curves(self) -> None:
-        rising = {d: np.full((3, 2), 0.1 * d) for d in (0, 1, 2)}
-        found = depth_study.Depths({**rising}, {})
+        rising: dict[int | str, np.ndarray] = {d: np.full((3, 2), 0.1 * d) for d in (0, 1, 2)}
+        found = depth_study.Depths(rising, {})
         assert scalar(depth_study.trend(found)) == pytest.approx(1.0)
 
     def test_ceiling_is_the_kernel_machine(self, sets: list[labels.Labelled]) -> None:
@@ -161,20 +166,16 @@ class TestSpace:
 
 
 class TestShots:
-    @pytest.fixture(scope="class")
-    def found(self, sets: list[labels.Labelled]) -> shot_study.ShotResults:
-        return shot_study.run(sets, [10, 100, 1000], seed=SEED)
+    def test_rate_and_variance(self, measured: shot_study.ShotResults) -> None:
+        assert scalar(shot_study.rate(measured)) == pytest.approx(-0.5, abs=0.03)
+        assert scalar(shot_study.rate(measured, biased=True)) > -0.3
+        assert measured.spread.mean() == pytest.approx(1.0, abs=0.08)
+        assert measured.swapped.mean() > 2.0
+        assert (measured.negative < 0).all()
 
-    def test_rate_and_variance(self, found: shot_study.ShotResults) -> None:
-        assert scalar(shot_study.rate(found)) == pytest.approx(-0.5, abs=0.03)
-        assert scalar(shot_study.rate(found, biased=True)) > -0.3
-        assert found.spread.mean() == pytest.approx(1.0, abs=0.08)
-        assert found.swapped.mean() > 2.0
-        assert (found.negative < 0).all()
-
-    def test_predicted_error(self, found: shot_study.ShotResults, sets: list[labels.Labelled]) -> None:
-        law = shot_study.predicted(sets) / np.sqrt(found.shots)
-        np.testing.assert_allclose(np.sqrt((found.errors**2).mean(axis=0)), law, rtol=0.06)
+    def test_predicted_error(self, measured: shot_study.ShotResults, sets: list[labels.Labelled]) -> None:
+        law = shot_study.predicted(sets) / np.sqrt(measured.shots)
+        np.testing.assert_allclose(np.sqrt((measured.errors**2).mean(axis=0)), law, rtol=0.06)
 
     def test_norms_of_a_random_matrix(self) -> None:
         sized = shot_study.sizes([20, 40, 80], seed=SEED)

@@ -42,10 +42,13 @@ def entangler(n: int) -> Float[np.ndarray, " dim"]:
 
 @jax.jit
 def unitaries(
-    angles: Float[Array, "runs layers n 2"], depths: Int[Array, " runs"], entangled: Bool[Array, " runs"]
+    angles: Float[Array | np.ndarray, "runs layers n 2"],
+    depths: Int[Array | np.ndarray, " runs"],
+    entangled: Bool[Array | np.ndarray, " runs"],
 ) -> Complex[Array, "runs dim dim"]:
     """The matrices W of many circuits; layers beyond a run's depth, and its CZ gates if it has none, are left out."""
     layers, n = angles.shape[1], angles.shape[2]
+    angles = jnp.asarray(angles)
     gates = ry(angles[..., 1]) @ rz(angles[..., 0])
     local = gates[:, :, 0]
     for qubit in range(1, n):
@@ -61,10 +64,10 @@ def unitaries(
 
 @jax.jit
 def outputs(
-    angles: Float[Array, "runs layers n 2"],
-    depths: Int[Array, " runs"],
-    entangled: Bool[Array, " runs"],
-    states: Complex[Array, "runs p dim"],
+    angles: Float[Array | np.ndarray, "runs layers n 2"],
+    depths: Int[Array | np.ndarray, " runs"],
+    entangled: Bool[Array | np.ndarray, " runs"],
+    states: Complex[Array | np.ndarray, "runs p dim"],
 ) -> Float[Array, "runs p"]:
     r"""$\langle\Phi|W^\dagger fW|\Phi\rangle$ for every run and each of its points."""
     turned = jnp.einsum("rij,rpj->rpi", unitaries(angles, depths, entangled), states)
@@ -80,7 +83,7 @@ def gate_on(state: Complex[Array, "... dim"], gate: Complex[Array, "2 2"], qubit
 
 @partial(jax.jit, static_argnames="entangled")
 def apply(
-    angles: Float[Array, "layers n 2"], state: Complex[Array, "... dim"], *, entangled: bool = True
+    angles: Float[Array | np.ndarray, "layers n 2"], state: Complex[Array, "... dim"], *, entangled: bool = True
 ) -> Complex[Array, "... dim"]:
     """W on state vectors, gate by gate."""
     for t in range(angles.shape[0]):
@@ -93,7 +96,7 @@ def apply(
 
 
 def output(
-    angles: Float[Array, "layers n 2"], state: Complex[Array, "... dim"], *, entangled: bool = True
+    angles: Float[Array | np.ndarray, "layers n 2"], state: Complex[Array, "... dim"], *, entangled: bool = True
 ) -> Float[Array, "..."]:
     """The mean parity after W, gate by gate."""
     turned = apply(angles, state, entangled=entangled)

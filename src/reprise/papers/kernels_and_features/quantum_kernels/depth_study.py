@@ -91,10 +91,9 @@ def train(
 
 def gain(found: Depths, *, entangled: bool = True) -> Estimate:
     """Success with the most layers less that with none; without entangling gates, less that with one."""
-    first, last = found.depths[0], found.depths[-1]
-    if not entangled:
-        first, last = local(found.depths[1]), local(last)
-    return statistics.paired_difference(found.per_set(last), found.per_set(first))
+    last = found.depths[-1]
+    pair: tuple[Series, Series] = (last, 0) if entangled else (local(last), local(found.depths[1]))
+    return statistics.paired_difference(found.per_set(pair[0]), found.per_set(pair[1]))
 
 
 def deepest(found: Depths, *, product: bool = False) -> Estimate:
@@ -147,7 +146,7 @@ def reading(spsa: Depths, adam: Depths) -> str:
     """Mean success of all circuits under both optimisers, as a table, and the trend without entangling gates."""
     lines = ["| circuit | SPSA | Adam |", "|---|---|---|"]
     for series in spsa.success:
-        name = f"{series} layers" if isinstance(series, int) else series
+        name = f"{series} layers" if isinstance(series, int) else str(series)
         if series == PRODUCT:
             name = f"{spsa.depths[-1]} layers, {PRODUCT}"
         lines.append(f"| {name} | {spsa.per_set(series).mean():.3f} | {adam.per_set(series).mean():.3f} |")

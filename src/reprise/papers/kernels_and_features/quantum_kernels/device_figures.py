@@ -1,6 +1,7 @@
 """Figures of shots, qubits and noise (C4, C5, C6), each with the tidy data that it draws."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,14 +102,14 @@ def growth(found: Growth, ranks: Ranks) -> Drawn:
     left.legend(loc="lower left")
     m = np.array(ranks.qubits)
     pl.theory(right, m, 4.0**m, label="$4^n$")
-    hollow = {"markerfacecolor": "none", "markeredgewidth": 1.2, "markeredgecolor": pl.GROUPS[5]}
+    hollow: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.2, "markeredgecolor": pl.GROUPS[5]}
     pl.experiment(right, m, ranks.entangled, label="entangling phases")
     pl.experiment(
         right, m, ranks.product, label="product states", color=pl.GROUPS[5], marker="D", markersize=9.0, **hollow
     )
     pl.control(right, m, ranks.polynomial, label="polynomial, degree two")
-    for name, values in (("4^n", 4.0**m), ("entangling phases", ranks.entangled), ("product states", ranks.product), ("polynomial", ranks.polynomial)):  # fmt: skip
-        table += rows("rank", name, m, np.asarray(values, dtype=float))
+    for name, counted in (("4^n", 4.0**m), ("entangling phases", ranks.entangled), ("product states", ranks.product), ("polynomial", ranks.polynomial)):  # fmt: skip
+        table += rows("rank", name, m, np.asarray(counted, dtype=float))
     pl.log_ticks(right, "y")
     right.set(xlabel="qubits n", ylabel="rank of the kernel matrix", xticks=m)
     right.legend(loc="upper left")

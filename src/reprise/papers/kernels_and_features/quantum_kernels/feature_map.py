@@ -8,7 +8,8 @@ Amplitudes are in the order of bits, qubit 0 the most significant; bit 0 has $Z=
 is $\tfrac12\bigl((\sum_ia_iz_i)^2-\sum_ia_i^2\bigr)$ with $a=\pi-x$: no list of pairs is needed.
 """
 
-from functools import partial, reduce
+from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +65,9 @@ def _states(x: Array, entangled: Array, layers: int) -> Array:
     return state
 
 
-def states(x: Float[Array, "... n"], *, entangled: bool = True, layers: int = 2) -> Complex[Array, "... dim"]:
+def states(
+    x: Float[Array | np.ndarray, "... n"], *, entangled: bool = True, layers: int = 2
+) -> Complex[Array, "... dim"]:
     r"""The states $|\Phi(x)\rangle$ of data points.
 
     Args:
@@ -84,14 +87,14 @@ def states(x: Float[Array, "... n"], *, entangled: bool = True, layers: int = 2)
 
 
 @jax.jit
-def overlaps(a: Complex[Array, "p dim"], b: Complex[Array, "q dim"]) -> Float[Array, "p q"]:
+def overlaps(a: Complex[Array | np.ndarray, "p dim"], b: Complex[Array | np.ndarray, "q dim"]) -> Float[Array, "p q"]:
     r"""The kernel $K=|\langle a|b\rangle|^2$ between all states of two lists."""
-    inner = a.conj() @ b.T
+    inner = jnp.asarray(a).conj() @ jnp.asarray(b).T
     return inner.real**2 + inner.imag**2
 
 
 def kernel(
-    x: Float[Array, "p n"], y: Float[Array, "q n"], *, entangled: bool = True, layers: int = 2
+    x: Float[np.ndarray, "p n"], y: Float[np.ndarray, "q n"], *, entangled: bool = True, layers: int = 2
 ) -> Float[np.ndarray, "p q"]:
     r"""$K(x,y)=|\langle\Phi(x)|\Phi(y)\rangle|^2$ between two lists of points.
 
@@ -122,13 +125,20 @@ def bloch(x: Float[np.ndarray, "... n"]) -> Float[np.ndarray, "... n 3"]:
     return np.stack([s * s, s * c, c], axis=-1)
 
 
+def kron(matrices: Sequence[Complex[np.ndarray, "2 2"]]) -> Complex[np.ndarray, "dim dim"]:
+    """The Kronecker product of one matrix a qubit."""
+    product = np.eye(1, dtype=np.complex128)
+    for matrix in matrices:
+        product = np.kron(product, matrix)
+    return product
+
+
 def pauli_strings(n: int) -> Complex[np.ndarray, "4**n dim dim"]:
     """All products of Pauli matrices on n qubits."""
-    grown = [reduce(np.kron, (PAULIS[i] for i in index)) for index in np.ndindex(*(4,) * n)]
-    return np.stack(grown)
+    return np.stack([kron([PAULIS[i] for i in index]) for index in np.ndindex(*(4,) * n)])
 
 
-def pauli_features(found: Complex[Array, "p dim"]) -> Float[np.ndarray, "p 4**n"]:
+def pauli_features(found: Complex[Array | np.ndarray, "p dim"]) -> Float[np.ndarray, "p 4**n"]:
     r"""The feature vector of a state: $\langle\Phi|P|\Phi\rangle/2^{n/2}$ for every Pauli string P.
 
     Their inner products are the kernel, since $\mathrm{tr}(\rho\rho')=2^{-n}\sum_P\mathrm{tr}(\rho P)\,\mathrm{tr}(\rho'P)$.

@@ -88,7 +88,7 @@ def on_artificial(sets: Sequence[Labelled], kernel_shots: int, *, seed: int) -> 
     arrays = {name: np.array(values) for name, values in found.items()}
     others = {name: arrays[name] for name in BASELINES}
     compared = Compared("artificial data", arrays["exact"], others, arrays["exact"])
-    return KernelResults(*(arrays[k] for k in ("exact", "measured", "permuted", "another")), compared)
+    return KernelResults(arrays["exact"], arrays["measured"], arrays["permuted"], arrays["another"], compared)
 
 
 def _baselines(data: Labelled, seed: int, scales: Sequence[float] = (1.0,)) -> list[float]:

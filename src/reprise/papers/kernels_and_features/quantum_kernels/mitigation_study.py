@@ -130,7 +130,7 @@ def with_shots(sets: Sequence[Labelled], kernel_shots: int, *, seed: int) -> Wit
             found.append(_rms(shots.off_diagonal(both) - truth) / _rms(shots.off_diagonal(one) - truth))
             if count == kernel_shots:
                 rows = [shots.measured(k[size:], count, rng) for k in at]
-                kernels = {"raw": (one, rows[0]), "extrapolated": (both, noise.extrapolated(*rows))}
+                kernels = {"raw": (one, rows[0]), "extrapolated": (both, noise.extrapolated(rows[0], rows[1]))}
                 for name, (gram, test) in {"exact": (exact, exact_rows), **kernels}.items():
                     scores[name].append(machines.accuracy(shots.clipped(gram), data.y, test, data.y_test))
     means = {name: float(np.mean(values)) for name, values in scores.items()}

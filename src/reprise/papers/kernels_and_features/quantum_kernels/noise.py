@@ -12,13 +12,12 @@ An entry is $\mathrm{tr}(M_x\rho_y)$: $\rho_y$ is y's half of the circuit run fo
 """
 
 from collections.abc import Iterator
-from functools import reduce
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Complex, Float
 
-from reprise.papers.kernels_and_features.quantum_kernels.feature_map import PAULIS, signs
+from reprise.papers.kernels_and_features.quantum_kernels.feature_map import PAULIS, kron, signs
 
 Kind = Literal["depolarising", "amplitude damping"]
 KINDS: tuple[Kind, ...] = ("depolarising", "amplitude damping")
@@ -47,7 +46,7 @@ def kraus(kind: Kind, strength: float) -> Complex[np.ndarray, "k 2 2"]:
 
 def on_qubit(gate: Complex[np.ndarray, "2 2"], qubit: int, n: int) -> Complex[np.ndarray, "dim dim"]:
     """A one-qubit matrix on one of n qubits."""
-    return np.asarray(reduce(np.kron, [gate if i == qubit else np.eye(2) for i in range(n)]))
+    return kron([gate if i == qubit else PAULIS[0] for i in range(n)])
 
 
 def cx(control: int, target: int, n: int) -> Complex[np.ndarray, "dim dim"]:
@@ -136,15 +135,13 @@ class Device:
         return np.asarray(upper + upper.T + np.eye(len(x)))
 
 
-def extrapolated(
-    at_c: Float[np.ndarray, "..."], at_stretched: Float[np.ndarray, "..."], stretch: float = STRETCH
-) -> Float[np.ndarray, "..."]:
-    """The line through values at noise c and at `stretch` times c, read off at no noise.
+def extrapolated(at_c: Float[np.ndarray, "..."], at_stretched: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The line through values at noise c and at 1.5 times c, read off at no noise.
 
     >>> float(extrapolated(np.array(0.8), np.array(0.7)))
     1.0
     """
-    return np.asarray((stretch * at_c - at_stretched) / (stretch - 1.0))
+    return np.asarray((STRETCH * at_c - at_stretched) / (STRETCH - 1.0))
 
 
 def channel_uses(n: int) -> int:

@@ -13,7 +13,7 @@ from reprise.papers.kernels_and_features.quantum_kernels.noise import Kind
 
 
 def _library() -> Any:
-    import pennylane as qml
+    import pennylane as qml  # type: ignore[import-untyped]
 
     return qml
 
@@ -64,7 +64,6 @@ def states(x: Float[np.ndarray, "p n"], *, iqp: bool = False) -> np.ndarray:
     qml = _library()
     n = x.shape[1]
 
-    @qml.qnode(qml.device("default.qubit", wires=n))
     def circuit(point: np.ndarray) -> Any:
         if iqp:
             qml.IQPEmbedding(point, wires=range(n), n_repeats=2)
@@ -72,7 +71,8 @@ def states(x: Float[np.ndarray, "p n"], *, iqp: bool = False) -> np.ndarray:
             _encode(qml, point)
         return qml.state()
 
-    return np.stack([np.asarray(circuit(point)) for point in x])
+    node = qml.QNode(circuit, qml.device("default.qubit", wires=n))
+    return np.stack([np.asarray(node(point)) for point in x])
 
 
 def kernel(x: Float[np.ndarray, "p n"], *, iqp: bool = False) -> Float[np.ndarray, "p p"]:
@@ -86,7 +86,6 @@ def parities(x: Float[np.ndarray, "p n"], angles: Float[np.ndarray, "layers n 2"
     qml = _library()
     n = x.shape[1]
 
-    @qml.qnode(qml.device("default.qubit", wires=n))
     def circuit(point: np.ndarray) -> Any:
         _encode(qml, point)
         for t in range(len(angles)):
@@ -99,7 +98,8 @@ def parities(x: Float[np.ndarray, "p n"], angles: Float[np.ndarray, "layers n 2"
                 qml.RY(angles[t, i, 1], wires=i)
         return qml.expval(qml.prod(*(qml.PauliZ(i) for i in range(n))))
 
-    return np.array([float(circuit(point)) for point in x])
+    node = qml.QNode(circuit, qml.device("default.qubit", wires=n))
+    return np.array([float(node(point)) for point in x])
 
 
 def noisy_entry(x: np.ndarray, y: np.ndarray, kind: Kind, strength: float) -> float:
@@ -114,10 +114,10 @@ def noisy_entry(x: np.ndarray, y: np.ndarray, kind: Kind, strength: float) -> fl
             else:
                 qml.AmplitudeDamping(strength, wires=qubit)
 
-    @qml.qnode(qml.device("default.mixed", wires=n))
     def circuit() -> Any:
         _encode(qml, y, after)
         _decode(qml, x, after)
         return qml.probs(wires=range(n))
 
-    return float(np.asarray(circuit())[0])
+    node = qml.QNode(circuit, qml.device("default.mixed", wires=n))
+    return float(np.asarray(node())[0])

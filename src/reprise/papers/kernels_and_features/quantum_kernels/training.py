@@ -48,12 +48,12 @@ class Runs(NamedTuple):
         test_labels: their labels.
     """
 
-    depths: Int[np.ndarray, " runs"]
-    entangled: Bool[np.ndarray, " runs"]
-    train: Complex[np.ndarray, "runs p dim"]
-    labels: Float[np.ndarray, "runs p"]
-    test: Complex[np.ndarray, "runs q dim"]
-    test_labels: Float[np.ndarray, "runs q"]
+    depths: Int[Array | np.ndarray, " runs"]
+    entangled: Bool[Array | np.ndarray, " runs"]
+    train: Complex[Array | np.ndarray, "runs p dim"]
+    labels: Float[Array | np.ndarray, "runs p"]
+    test: Complex[Array | np.ndarray, "runs q dim"]
+    test_labels: Float[Array | np.ndarray, "runs q"]
 
     @property
     def qubits(self) -> int:
@@ -70,7 +70,10 @@ class Trained(NamedTuple):
 
 
 def misassignment(
-    agree: Float[Array, "runs p"], labels: Float[Array, "runs p"], bias: Float[Array, " runs"], shots: int
+    agree: Float[Array | np.ndarray, "runs p"],
+    labels: Float[Array | np.ndarray, "runs p"],
+    bias: Float[Array | np.ndarray, " runs"],
+    shots: int,
 ) -> Float[Array, " runs"]:
     """The cost, from the shares of shots that agree with the labels.
 
@@ -103,7 +106,7 @@ def agreement(
     return 0.5 * (1.0 + runs.labels * found)
 
 
-def success(parameters: Float[Array, "runs k"], runs: Runs) -> Float[np.ndarray, " runs"]:
+def success(parameters: Float[np.ndarray, "runs k"], runs: Runs) -> Float[np.ndarray, " runs"]:
     """The share of test points that get their label, by exact probabilities."""
     found = circuit.outputs(_angles(jnp.asarray(parameters), runs.qubits), runs.depths, runs.entangled, runs.test)
     guess = np.where(np.asarray(found) + parameters[:, -1:] >= 0.0, 1.0, -1.0)
