@@ -89,8 +89,7 @@ class TestTraining:
         at = training.start(runs, np.random.default_rng(2))
         at[:, -1] = 0.2
         index = series.index(1)
-        angles = jnp.asarray(at[index, :-1].reshape(2, 2, 2))
-        mean = np.asarray(circuit.output(angles, feature_map.states(sets[0].x_test)))
+        mean = circuit.output(at[index, :-1].reshape(2, 2, 2), feature_map.states(sets[0].x_test))
         plus, minus = (1 + mean) / 2 + 0.1, (1 - mean) / 2 - 0.1
         right = (np.where(plus >= minus, 1.0, -1.0) == sets[0].y_test).mean()
         assert training.success(at, runs)[index] == pytest.approx(right)

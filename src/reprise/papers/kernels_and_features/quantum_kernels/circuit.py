@@ -83,9 +83,13 @@ def gate_on(state: Complex[Array, "... dim"], gate: Complex[Array, "2 2"], qubit
 
 @partial(jax.jit, static_argnames="entangled")
 def apply(
-    angles: Float[Array | np.ndarray, "layers n 2"], state: Complex[Array, "... dim"], *, entangled: bool = True
+    angles: Float[Array | np.ndarray, "layers n 2"],
+    state: Complex[Array | np.ndarray, "... dim"],
+    *,
+    entangled: bool = True,
 ) -> Complex[Array, "... dim"]:
     """W on state vectors, gate by gate."""
+    angles, state = jnp.asarray(angles), jnp.asarray(state)
     for t in range(angles.shape[0]):
         if t and entangled:
             state = state * jnp.asarray(entangler(angles.shape[1]))
@@ -96,11 +100,11 @@ def apply(
 
 
 def output(
-    angles: Float[Array | np.ndarray, "layers n 2"], state: Complex[Array, "... dim"], *, entangled: bool = True
-) -> Float[Array, "..."]:
+    angles: Float[np.ndarray, "layers n 2"], state: Complex[np.ndarray, "... dim"], *, entangled: bool = True
+) -> Float[np.ndarray, "..."]:
     """The mean parity after W, gate by gate."""
-    turned = apply(angles, state, entangled=entangled)
-    return jnp.abs(turned) ** 2 @ jnp.asarray(parity(angles.shape[1]))
+    turned = np.asarray(apply(angles, state, entangled=entangled))
+    return np.asarray(np.abs(turned) ** 2 @ parity(angles.shape[1]))
 
 
 def pauli_weights(

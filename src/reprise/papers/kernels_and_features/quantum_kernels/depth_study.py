@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.stats import spearmanr
@@ -48,7 +47,7 @@ def arrange(sets: Sequence[Labelled], depths: Sequence[int], starts: int) -> tup
     series: list[Series] = [*depths, PRODUCT, *(local(d) for d in depths[1:])]
     points = {name: np.stack([getattr(s, name) for s in sets]) for name in ("x", "x_test", "y", "y_test")}
     encoded = {
-        (name, entangled): np.asarray(feature_map.states(jnp.asarray(points[name]), entangled=entangled))
+        (name, entangled): feature_map.states(points[name], entangled=entangled)
         for name in ("x", "x_test")
         for entangled in (True, False)
     }
@@ -98,7 +97,7 @@ def gain(found: Depths, *, entangled: bool = True) -> Estimate:
 
 def deepest(found: Depths, *, product: bool = False) -> Estimate:
     """Success with the most layers, on entangled or on product states."""
-    return statistics.mean(found.per_set(PRODUCT if product else found.depths[-1]))
+    return statistics.mean(found.per_set(PRODUCT if product else found.depths[-1]), method="bootstrap")
 
 
 def without(found: Depths, series: Series) -> Estimate:

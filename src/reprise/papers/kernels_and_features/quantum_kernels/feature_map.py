@@ -54,7 +54,7 @@ def walsh_hadamard(amplitudes: Complex[Array, "... dim"]) -> Complex[Array, "...
 
 
 @partial(jax.jit, static_argnames="layers")
-def _states(x: Array, entangled: Array, layers: int) -> Array:
+def _states(x: Array, entangled: float, layers: int) -> Array:
     n = x.shape[-1]
     z, a = jnp.asarray(signs(n).T), jnp.pi - x
     pairs = 0.5 * ((a @ z) ** 2 - jnp.sum(a**2, axis=-1, keepdims=True))
@@ -65,32 +65,40 @@ def _states(x: Array, entangled: Array, layers: int) -> Array:
     return state
 
 
-def states(
-    x: Float[Array | np.ndarray, "... n"], *, entangled: bool = True, layers: int = 2
-) -> Complex[Array, "... dim"]:
+def states(x: Float[np.ndarray, "... n"], *, entangled: bool = True, layers: int = 2) -> Complex[np.ndarray, "... dim"]:
     r"""The states $|\Phi(x)\rangle$ of data points.
+
+    Compiled for 64, 256, 1024, ... points: any other number is filled up, so that few sizes are ever compiled.
 
     Args:
         x: data points, one angle a qubit.
         entangled: with the phases of pairs; without them the states are products of one-qubit states.
         layers: repetitions of Hadamards and phases, two in the paper.
 
+    Raises:
+        ValueError: x has no axis of angles, or there is no layer.
+
     >>> states(np.zeros((3, 2))).shape
     (3, 4)
     """
-    x = jnp.asarray(x, dtype=jnp.float64)
+    x = np.asarray(x, dtype=np.float64)
     if x.ndim < 1 or x.shape[-1] < 1:
         raise ValueError(f"x: data points of shape (..., n) with n >= 1 are expected, not of shape {x.shape}")
     if layers < 1:
         raise ValueError(f"layers: at least one repetition is expected, not {layers}")
-    return _states(x, jnp.asarray(float(entangled)), layers)
+    flat = x.reshape(-1, x.shape[-1])
+    size = 64
+    while size < len(flat):
+        size *= 4
+    filled = np.concatenate([flat, np.zeros((size - len(flat), flat.shape[1]))])
+    found = np.asarray(_states(filled, float(entangled), layers))
+    return found[: len(flat)].reshape(*x.shape[:-1], -1)
 
 
-@jax.jit
-def overlaps(a: Complex[Array | np.ndarray, "p dim"], b: Complex[Array | np.ndarray, "q dim"]) -> Float[Array, "p q"]:
+def overlaps(a: Complex[np.ndarray, "... p dim"], b: Complex[np.ndarray, "... q dim"]) -> Float[np.ndarray, "... p q"]:
     r"""The kernel $K=|\langle a|b\rangle|^2$ between all states of two lists."""
-    inner = jnp.asarray(a).conj() @ jnp.asarray(b).T
-    return inner.real**2 + inner.imag**2
+    inner = a.conj() @ b.swapaxes(-1, -2)
+    return np.asarray(inner.real**2 + inner.imag**2)
 
 
 def kernel(
@@ -103,7 +111,7 @@ def kernel(
     0.0126889285
     """
     a, b = (states(points, entangled=entangled, layers=layers) for points in (x, y))
-    return np.asarray(overlaps(a, b))
+    return overlaps(a, b)
 
 
 def product_kernel(x: Float[np.ndarray, "p n"], y: Float[np.ndarray, "q n"]) -> Float[np.ndarray, "p q"]:
@@ -138,12 +146,11 @@ def pauli_strings(n: int) -> Complex[np.ndarray, "4**n dim dim"]:
     return np.stack([kron([PAULIS[i] for i in index]) for index in np.ndindex(*(4,) * n)])
 
 
-def pauli_features(found: Complex[Array | np.ndarray, "p dim"]) -> Float[np.ndarray, "p 4**n"]:
+def pauli_features(found: Complex[np.ndarray, "p dim"]) -> Float[np.ndarray, "p 4**n"]:
     r"""The feature vector of a state: $\langle\Phi|P|\Phi\rangle/2^{n/2}$ for every Pauli string P.
 
     Their inner products are the kernel, since $\mathrm{tr}(\rho\rho')=2^{-n}\sum_P\mathrm{tr}(\rho P)\,\mathrm{tr}(\rho'P)$.
     """
-    amplitudes = np.asarray(found)
-    n = amplitudes.shape[-1].bit_length() - 1
-    turned = np.einsum("Pij,pj->pPi", pauli_strings(n), amplitudes)
-    return np.einsum("pi,pPi->pP", amplitudes.conj(), turned).real / np.sqrt(2.0**n)
+    n = found.shape[-1].bit_length() - 1
+    turned = np.einsum("Pij,pj->pPi", pauli_strings(n), found)
+    return np.asarray(np.einsum("pi,pPi->pP", found.conj(), turned).real / np.sqrt(2.0**n))

@@ -65,7 +65,7 @@ class KernelResults(NamedTuple):
 def grams(data: Labelled, *, entangled: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Exact kernel among training points, and of test with training points."""
     train, test = (feature_map.states(x, entangled=entangled) for x in (data.x, data.x_test))
-    return np.asarray(feature_map.overlaps(train, train)), np.asarray(feature_map.overlaps(test, train))
+    return feature_map.overlaps(train, train), feature_map.overlaps(test, train)
 
 
 @on_one_thread

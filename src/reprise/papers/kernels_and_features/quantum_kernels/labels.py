@@ -45,7 +45,7 @@ class Labelled:
 
 def scores(x: Float[np.ndarray, "p n"], hidden: Complex[np.ndarray, "dim dim"]) -> Float[np.ndarray, " p"]:
     r"""$\langle\Phi(x)|V^\dagger fV|\Phi(x)\rangle$, between -1 and 1."""
-    turned = np.asarray(feature_map.states(x)) @ hidden.T
+    turned = feature_map.states(x) @ hidden.T
     return np.asarray((np.abs(turned) ** 2) @ feature_map.parity(x.shape[-1]))
 
 

@@ -138,7 +138,7 @@ class Device:
 def extrapolated(at_c: Float[np.ndarray, "..."], at_stretched: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """The line through values at noise c and at 1.5 times c, read off at no noise.
 
-    >>> float(extrapolated(np.array(0.8), np.array(0.7)))
+    >>> float(extrapolated(np.array(0.75), np.array(0.625)))
     1.0
     """
     return np.asarray((STRETCH * at_c - at_stretched) / (STRETCH - 1.0))

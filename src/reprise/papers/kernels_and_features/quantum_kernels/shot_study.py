@@ -126,11 +126,11 @@ def sizes(counts: Sequence[int], *, seed: int) -> SizeResults:
     rng = np.random.default_rng([seed, 42])
     frobenius, operator = np.zeros((2, SIZE_REPEATS, len(counts)))
     x = points(SIZE_REPEATS * max(counts), 2, seed, 43).reshape(SIZE_REPEATS, -1, 2)
-    found = np.asarray(feature_map.states(x))
+    found = feature_map.states(x)
     for j, count in enumerate(progress.track(counts, "Kernels of more points")):
         for i in range(SIZE_REPEATS):
             part = found[i, :count]
-            gram = np.abs(part.conj() @ part.T) ** 2
+            gram = feature_map.overlaps(part, part)
             gap = shots.measured_gram(gram, SIZE_SHOTS, rng) - gram
             frobenius[i, j], operator[i, j] = np.linalg.norm(gap), np.linalg.norm(gap, 2)
     return SizeResults(tuple(counts), frobenius, operator)

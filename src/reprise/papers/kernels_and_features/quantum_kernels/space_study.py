@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -32,7 +31,7 @@ def points(count: int, n: int, *key: int) -> Float[np.ndarray, "count n"]:
 def pauli_gap(*, seed: int) -> Gaps:
     """Largest difference of overlaps from inner products of Pauli coefficients; control: moduli of amplitudes."""
     found = feature_map.states(points(POINTS, QUBITS, seed, 31))
-    overlaps, features = np.asarray(feature_map.overlaps(found, found)), feature_map.pauli_features(found)
+    overlaps, features = feature_map.overlaps(found, found), feature_map.pauli_features(found)
     inner = features @ features.T
     return Gaps(_largest(overlaps - inner), _largest(np.sqrt(overlaps) - inner))
 
@@ -59,11 +58,11 @@ def output_gap(*, seed: int) -> Gaps:
     rng = np.random.default_rng([seed, 32])
     found = feature_map.states(points(POINTS // 5, QUBITS, seed, 33))
     angles = rng.uniform(0.0, 2.0 * np.pi, (CIRCUITS, LAYERS + 1, QUBITS, 2))
-    whole = np.asarray(circuit.unitaries(jnp.asarray(angles), jnp.full(CIRCUITS, LAYERS), jnp.ones(CIRCUITS, bool)))
+    whole = np.asarray(circuit.unitaries(angles, np.full(CIRCUITS, LAYERS), np.ones(CIRCUITS, dtype=bool)))
     features, strings = feature_map.pauli_features(found), feature_map.pauli_strings(QUBITS)
     right, off = [], []
     for one, unitary in zip(angles, whole, strict=True):
-        seen = np.asarray(circuit.output(jnp.asarray(one), found))
+        seen = circuit.output(one, found)
         right.append(seen - features @ circuit.pauli_weights(unitary, strings))
         off.append(seen - features @ circuit.pauli_weights(unitary.conj().T, strings))
     return Gaps(_largest(np.array(right)), _largest(np.array(off)))
@@ -78,7 +77,7 @@ def peer_gap(*, seed: int) -> Gaps:
         angles = rng.uniform(0.0, 2.0 * np.pi, (LAYERS + 1, n, 2))
         ours = feature_map.kernel(x, x)
         apart += [ours - peer.kernel(x)]
-        apart += [np.asarray(circuit.output(jnp.asarray(angles), feature_map.states(x))) - peer.parities(x, angles)]
+        apart += [circuit.output(angles, feature_map.states(x)) - peer.parities(x, angles)]
     off = ours - peer.kernel(x, iqp=True)
     x = points(PEER_POINTS, 2, seed, 36)
     for kind in noise.KINDS:

@@ -93,12 +93,12 @@ def start(runs: Runs, rng: np.random.Generator) -> Float[np.ndarray, "runs k"]:
     return np.concatenate([angles, np.zeros((len(angles), 1))], axis=1)
 
 
-def _angles(parameters: Array, n: int) -> Array:
+def _angles(parameters: Array | np.ndarray, n: int) -> Array | np.ndarray:
     return parameters[:, :-1].reshape(parameters.shape[0], -1, n, 2)
 
 
 def agreement(
-    parameters: Float[Array, "runs k"],
+    parameters: Float[Array | np.ndarray, "runs k"],
     runs: Runs,
 ) -> Float[Array, "runs p"]:
     """The probability, for each training point, that a shot's parity is its label."""
@@ -108,7 +108,7 @@ def agreement(
 
 def success(parameters: Float[np.ndarray, "runs k"], runs: Runs) -> Float[np.ndarray, " runs"]:
     """The share of test points that get their label, by exact probabilities."""
-    found = circuit.outputs(_angles(jnp.asarray(parameters), runs.qubits), runs.depths, runs.entangled, runs.test)
+    found = circuit.outputs(_angles(parameters, runs.qubits), runs.depths, runs.entangled, runs.test)
     guess = np.where(np.asarray(found) + parameters[:, -1:] >= 0.0, 1.0, -1.0)
     return np.asarray((guess == runs.test_labels).mean(axis=1))
 
@@ -124,7 +124,7 @@ def by_spsa(runs: Runs, iterations: int, shots: int, rng: np.random.Generator) -
     on_device = Runs(*(jnp.asarray(part) for part in runs))
 
     def cost(at: np.ndarray) -> np.ndarray:
-        exact = np.clip(np.asarray(agreement(jnp.asarray(at), on_device)), 0.0, 1.0)
+        exact = np.clip(np.asarray(_agreement(at, on_device)), 0.0, 1.0)
         share = rng.binomial(shots, exact) / shots
         return np.asarray(_misassignment(share, on_device.labels, at[:, -1], shots))
 
@@ -144,18 +144,18 @@ def by_spsa(runs: Runs, iterations: int, shots: int, rng: np.random.Generator) -
     return Trained(np.stack(costs, axis=1), parameters, success(parameters, runs))
 
 
+_agreement = jax.jit(agreement)
 _misassignment = jax.jit(misassignment, static_argnames="shots")
 
 
 def by_adam(runs: Runs, steps: int, shots: int, rng: np.random.Generator) -> Trained:
     """Adam on gradients of the cost at exact probabilities, as no device gives them."""
-    parameters = jnp.asarray(start(runs, rng))
-    found, costs = _adam(parameters, Runs(*(jnp.asarray(part) for part in runs)), steps, shots)
+    found, costs = _adam(start(runs, rng), Runs(*(jnp.asarray(part) for part in runs)), steps, shots)
     return Trained(np.asarray(costs).T, np.asarray(found), success(np.asarray(found), runs))
 
 
 @partial(jax.jit, static_argnames=("steps", "shots"))
-def _adam(parameters: Array, runs: Runs, steps: int, shots: int) -> tuple[Array, Array]:
+def _adam(parameters: Array | np.ndarray, runs: Runs, steps: int, shots: int) -> tuple[Array, Array]:
     optimiser = optax.adam(LEARNING_RATE)
 
     def total(at: Array) -> tuple[Array, Array]:
