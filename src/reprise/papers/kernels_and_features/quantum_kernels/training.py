@@ -169,5 +169,6 @@ def _adam(parameters: Array | np.ndarray, runs: Runs, steps: int, shots: int) ->
         at = optax.apply_updates(at, updates)
         return (at.at[:, -1].set(jnp.clip(at[:, -1], -1.0, 1.0)), state), each
 
-    (found, _), costs = jax.lax.scan(step, (parameters, optimiser.init(parameters)), None, length=steps)
+    first = jnp.asarray(parameters)
+    (found, _), costs = jax.lax.scan(step, (first, optimiser.init(first)), None, length=steps)
     return found, costs
