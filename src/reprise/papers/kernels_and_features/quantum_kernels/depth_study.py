@@ -27,7 +27,7 @@ def local(depth: int) -> Series:
 
 
 class Depths(NamedTuple):
-    """Success and costs of all runs of one optimiser, by depth; of the largest on product states; without CZ gates."""
+    """Success and costs of all runs of one optimiser: by depth, on product states, and without CZ gates."""
 
     success: dict[Series, Table]
     costs: dict[Series, Float[np.ndarray, "sets starts steps"]]
@@ -44,7 +44,7 @@ class Depths(NamedTuple):
 
 def arrange(sets: Sequence[Labelled], depths: Sequence[int], starts: int) -> tuple[Runs, list[Series]]:
     """All runs side by side: series, then data sets, then starts."""
-    series: list[Series] = [*depths, PRODUCT, *(local(d) for d in depths[1:])]
+    series: list[Series] = [*depths, PRODUCT, local(depths[1]), local(depths[-1])]
     points = {name: np.stack([getattr(s, name) for s in sets]) for name in ("x", "x_test", "y", "y_test")}
     encoded = {
         (name, entangled): feature_map.states(points[name], entangled=entangled)
@@ -57,7 +57,7 @@ def arrange(sets: Sequence[Labelled], depths: Sequence[int], starts: int) -> tup
         return np.concatenate([np.repeat(block, starts, axis=0) for block in blocks])
 
     each = len(sets) * starts
-    layers = np.repeat([*depths, depths[-1], *depths[1:]], each)
+    layers = np.repeat([*depths, depths[-1], depths[1], depths[-1]], each)
     entangled = np.repeat([isinstance(s, int) or s == PRODUCT for s in series], each)
     return Runs(layers, entangled, spread("x"), spread("y"), spread("x_test"), spread("y_test")), series
 
@@ -112,12 +112,12 @@ def against_itself(found: Depths) -> Estimate:
     return statistics.paired_difference(whole[:, :half].mean(axis=1), whole[:, -half:].mean(axis=1))
 
 
-def trend(found: Depths, *, shuffled: bool = False, entangled: bool = True) -> Estimate:
+def trend(found: Depths, *, shuffled: bool = False) -> Estimate:
     """Spearman correlation of success with depth, mean over data sets; 0 where success is the same at all depths.
 
     With `shuffled` the depths of each data set are exchanged at random, `SHUFFLES` times.
     """
-    table = np.stack([found.per_set(d if entangled else local(d)) for d in found.depths], axis=1)
+    table = np.stack([found.per_set(d) for d in found.depths], axis=1)
     if not shuffled:
         return statistics.mean([_spearman(row) for row in table])
     rng = np.random.default_rng(22)
@@ -142,13 +142,11 @@ def ceiling(sets: Sequence[Labelled]) -> Float[np.ndarray, " sets"]:
 
 
 def reading(spsa: Depths, adam: Depths) -> str:
-    """Mean success of all circuits under both optimisers, as a table, and the trend without entangling gates."""
+    """Mean success of all circuits under both optimisers, as a table."""
     lines = ["| circuit | SPSA | Adam |", "|---|---|---|"]
     for series in spsa.success:
         name = f"{series} layers" if isinstance(series, int) else str(series)
         if series == PRODUCT:
             name = f"{spsa.depths[-1]} layers, {PRODUCT}"
         lines.append(f"| {name} | {spsa.per_set(series).mean():.3f} | {adam.per_set(series).mean():.3f} |")
-    bare = trend(spsa, entangled=False)
-    lines += ["", f"Without entangling gates, the first layer counted, the trend with depth is {bare}."]
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from reprise.papers.kernels_and_features.quantum_kernels.kernel_study import BAS
 from reprise.papers.kernels_and_features.quantum_kernels.labels import Labelled
 
 Drawn = tuple[Figure, pd.DataFrame]
-GRID = 72
+GRID = 64
 """Points of a map along each side."""
 LIGHT = ListedColormap(["#e3c9d6", pl.PAPER, "#bcd8ea"])
 PLUS, MINUS = pl.GROUPS[0], pl.GROUPS[2]
@@ -35,7 +35,8 @@ def decision_maps(data: Labelled, seed: int) -> Drawn:
     table = []
     for ax, title, values in zip(axes, titles, (truth, quantum, gaussian), strict=True):
         image = values.reshape(GRID, GRID)
-        ax.pcolormesh(side, side, image, cmap=LIGHT, vmin=-1.0, vmax=1.0, shading="nearest", rasterized=True)
+        box = (0.0, 2.0 * np.pi, 0.0, 2.0 * np.pi)
+        ax.imshow(image, cmap=LIGHT, vmin=-1.0, vmax=1.0, extent=box, origin="lower", interpolation="nearest")
         for label, colour, marker in ((1.0, PLUS, "o"), (-1.0, MINUS, "s")):
             x = data.x[data.y == label]
             pl.experiment(ax, x[:, 0], x[:, 1], color=colour, marker=marker, markersize=4.5)

@@ -1,7 +1,7 @@
 """Support vector machines on kernel matrices, and the classical baselines, all by scikit-learn.
 
 The artificial data are separable, so their machine has a large finite penalty and nothing to choose. Every other machine
-chooses kernel and penalty by five-fold cross-validation on the training points, from eight candidates (a linear one has
+chooses kernel and penalty by four-fold cross-validation on the training points, from eight candidates (a linear one has
 only its penalty to choose, from two).
 """
 
@@ -96,7 +96,7 @@ class Chosen:
 
 
 def _folds(x: Points, y: Labels, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y))
+    return list(StratifiedKFold(4, shuffle=True, random_state=seed).split(x, y))
 
 
 def scaled(kernel: Kernel, scales: Sequence[float] = SCALES) -> list[Kernel]:
