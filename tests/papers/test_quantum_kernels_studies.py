@@ -231,7 +231,9 @@ class TestMitigation:
         assert noise.channel_uses(2) == 4 * (2 + 2 + 2 + 1 + 2)
 
 
-def test_figures_hold_what_they_draw(sets: list[labels.Labelled], trained: depth_study.Depths) -> None:
+def test_figures_hold_what_they_draw(
+    sets: list[labels.Labelled], trained: depth_study.Depths, measured: shot_study.ShotResults
+) -> None:
     grown, ranks = growth_study.overlaps([2, 3], 3, 20, seed=1), growth_study.count_ranks([1, 2], seed=1)
     compared = kernel_study.Compared("x", np.arange(4.0), {b: np.ones(4) for b in kernel_study.BASELINES}, np.ones(4))
     both = [mitigation_study.run(sets, kind, [0.005, 0.01, 0.02], 0.4) for kind in noise.KINDS]
@@ -239,7 +241,7 @@ def test_figures_hold_what_they_draw(sets: list[labels.Labelled], trained: depth
         figures.decision_maps(sets[0], 0),
         figures.depths(trained, np.ones(4)),
         figures.advantage([compared, compared]),
-        device_figures.matrices(sets[0], 0),
+        device_figures.shot_noise(sets[0], measured, shot_study.predicted(sets), 0),
         device_figures.growth(grown, ranks),
         device_figures.extrapolation(both),
     ]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from reprise import plotting as pl
 from reprise import statistics
-from reprise.papers.kernels_and_features.quantum_kernels import feature_map, noise, shots
+from reprise.papers.kernels_and_features.quantum_kernels import feature_map, shots
 from reprise.papers.kernels_and_features.quantum_kernels.growth_study import Growth, Ranks
 from reprise.papers.kernels_and_features.quantum_kernels.labels import Labelled
 from reprise.papers.kernels_and_features.quantum_kernels.mitigation_study import Mitigated
@@ -19,7 +19,6 @@ from reprise.papers.kernels_and_features.quantum_kernels.shot_study import ShotR
 Drawn = tuple[Figure, pd.DataFrame]
 Rows = list[dict[str, object]]
 SHOWN_SHOTS = 100
-SHOWN_ERROR = 0.02
 
 
 def band(samples: Float[np.ndarray, "n k"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -38,31 +37,31 @@ def rows(panel: str, series: str, x: Sequence[float] | np.ndarray, *parts: np.nd
     ]
 
 
-def matrices(data: Labelled, seed: int) -> Drawn:
-    """F3: one kernel matrix, exact, from few shots, and from gates that err."""
+def shot_noise(data: Labelled, found: ShotResults, at_one_shot: float, seed: int) -> Drawn:
+    """F3: a kernel matrix, exact and from few shots; error and accuracy against shots.
+
+    `at_one_shot` is the Frobenius error that the binomial law predicts at one shot.
+    """
+    titles = [
+        "exact kernel matrix",
+        f"from {SHOWN_SHOTS} shots",
+        "Error of the kernel matrix",
+        "Accuracy of the machine",
+    ]
+    fig, ((first, second), (left, right)) = pl.wide(2, titles, share=False, nrows=2, height=6.6)
     exact = feature_map.kernel(data.x, data.x)
     seen = shots.measured_gram(exact, SHOWN_SHOTS, np.random.default_rng([seed, 71]))
-    faded = noise.Device(data.x.shape[1], "depolarising", SHOWN_ERROR).gram(data.x)
-    titles = ["exact", f"{SHOWN_SHOTS} shots", f"gate errors of {SHOWN_ERROR:.0%}"]
-    fig, axes = pl.wide(3, titles, height=3.4)
-    for ax, matrix in zip(axes, (exact, seen, faded), strict=True):
+    table = Rows()
+    for ax, title, matrix in ((first, titles[0], exact), (second, titles[1], seen)):
         image = ax.imshow(matrix, vmin=0.0, vmax=1.0, cmap="mako", interpolation="nearest")
-        ax.set(xticks=[], yticks=[])
+        ax.set(xticks=[], yticks=[], xlabel="training point", ylabel="training point")
         ax.grid(visible=False)
-    fig.colorbar(image, ax=list(axes), shrink=0.8, label="overlap K").outline.set_visible(False)
-    table = [
-        {"panel": title, "row": i, "column": j, "value": matrix[i, j]}
-        for title, matrix in zip(titles, (exact, seen, faded), strict=True)
-        for i, j in np.ndindex(*matrix.shape)
-    ]
-    return fig, pd.DataFrame(table)
-
-
-def shot_noise(found: ShotResults, per_entry: float) -> Drawn:
-    """F4: error and accuracy against shots; `per_entry` is the mean of K(1-K) summed over entries, under a root."""
-    fig, (left, right) = pl.wide(2, ["Error of the kernel matrix", "Accuracy of the machine"], share=False)
-    counts, table = np.array(found.shots), Rows()
-    line = per_entry / np.sqrt(counts)
+        table += [
+            {"panel": title, "series": f"row {i}", "x": j, "value": matrix[i, j]} for i, j in np.ndindex(*matrix.shape)
+        ]
+    fig.colorbar(image, ax=[first, second], shrink=0.85, label="overlap K").outline.set_visible(False)
+    counts = np.array(found.shots)
+    line = at_one_shot / np.sqrt(counts)
     pl.theory(left, counts, line, label="$R^{-1/2}$, predicted")
     table += rows("error", "predicted", counts, line)
     for values, name in ((found.errors, "exact gates"), (found.biased, "gate errors of 1 %")):
@@ -89,7 +88,7 @@ def shot_noise(found: ShotResults, per_entry: float) -> Drawn:
 
 
 def growth(found: Growth, ranks: Ranks) -> Drawn:
-    """F5: mean overlap and rank against the number of qubits."""
+    """F4: mean overlap and rank against the number of qubits."""
     fig, (left, right) = pl.wide(2, ["Typical overlap", "Dimensions in use"], share=False)
     n, table = np.array(found.qubits), Rows()
     pl.theory(left, n, 2.0**-n, label="$2^{-n}$")
@@ -122,7 +121,7 @@ def growth(found: Growth, ranks: Ranks) -> Drawn:
 
 
 def extrapolation(found: Sequence[Mitigated]) -> Drawn:
-    """F6: raw and extrapolated errors against the gate error, one panel a kind of noise."""
+    """F5: raw and extrapolated errors against the gate error, one panel a kind of noise."""
     fig, axes = pl.wide(len(found), [m.kind for m in found])
     table = Rows()
     for ax, m in zip(axes, found, strict=True):

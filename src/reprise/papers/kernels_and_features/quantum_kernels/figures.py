@@ -97,7 +97,7 @@ def depths(found: Depths, ceiling: np.ndarray) -> Drawn:
 
 
 def advantage(compared: Sequence[Compared]) -> Drawn:
-    """F7: accuracy of the quantum kernel less that of each baseline, by data set."""
+    """F6: accuracy of the quantum kernel less that of each baseline, by data set."""
     fig, axes = pl.wide(len(compared), [c.name for c in compared])
     places, table = np.arange(len(BASELINES)), []
     for index, (ax, c) in enumerate(zip(axes, compared, strict=True)):
