@@ -104,6 +104,25 @@ class TestFeatureMap:
         assert shots.off_diagonal(feature_map.kernel(x, x)).mean() == pytest.approx(exact, abs=0.01)
         assert exact == pytest.approx(pilot, abs=0.01)
 
+    def test_overlaps_beyond_random_ones_come_from_a_coupling_of_rank_one(self) -> None:
+        """With a random sign for every pair, the same for all points, ten qubits have the mean overlap 2^-10."""
+        n, rng = 10, np.random.default_rng(0)
+        x = points(150, n)
+        a, z = np.pi - x, feature_map.signs(n)
+
+        def excess(coupling: np.ndarray) -> float:
+            phase = x @ z.T
+            for i, j in combinations(range(n), 2):
+                phase = phase + coupling[i, j] * np.outer(a[:, i] * a[:, j], z[:, i] * z[:, j])
+            diagonal = np.exp(1j * phase)
+            states = np.asarray(feature_map.walsh_hadamard(jnp.asarray(diagonal / np.sqrt(2.0**n)))) * diagonal
+            return float(shots.off_diagonal(feature_map.overlaps(states, states)).mean()) * 2**n
+
+        whole = shots.off_diagonal(feature_map.kernel(x, x)).mean() * 2**n
+        assert excess(np.ones((n, n))) == pytest.approx(whole, rel=1e-9)
+        assert whole > 1.5
+        assert excess(rng.choice([-1.0, 1.0], (n, n))) == pytest.approx(1.0, abs=0.1)
+
     def test_pauli_features(self) -> None:
         found = feature_map.states(points(5, 2))
         features = feature_map.pauli_features(found)
