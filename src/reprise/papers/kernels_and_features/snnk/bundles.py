@@ -1,0 +1,104 @@
+r"""Fully bundled networks: $\hat y=\bar W\,\Phi_L(\cdots\Phi_1(x))$ with one trained matrix, in closed form and by descent."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from reprise.kernels.projections import orthogonal_projection, rectified
+
+
+def features(
+    x: Float[np.ndarray, "n d"], m: int, depth: int, *, seed: int = 0
+) -> Float[np.ndarray, "n m"]:
+    """Rectified features of rectified features; a constant joins the input of each layer as its bias.
+
+    Args:
+        x: standardised inputs.
+        m: features of each layer.
+        depth: number of layers; 0 gives the inputs with a constant.
+        seed: of the frozen directions, which are nowhere stored.
+    """
+    out = _with_constant(np.asarray(x, dtype=np.float64) / np.sqrt(x.shape[1]))
+    for layer in range(depth):
+        g = orthogonal_projection(out.shape[1], m, key=jax.random.fold_in(jax.random.key(seed), layer))
+        out = np.sqrt(2.0) * np.asarray(rectified(out, g))
+        if layer + 1 < depth:
+            out = _with_constant(out)
+    return out
+
+
+def _with_constant(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d1"]:
+    return np.concatenate([x, np.ones((len(x), 1))], axis=1)
+
+
+def loss(
+    weights: Float[np.ndarray, "m o"], z: Float[np.ndarray, "n m"], y: Float[np.ndarray, "n o"], ridge: float
+) -> float:
+    r"""$\frac1{2}\|Z\bar W^\top-Y\|^2+\frac\lambda2\|\bar W\|^2$."""
+    return float(0.5 * ((z @ weights - y) ** 2).sum() + 0.5 * ridge * (weights**2).sum())
+
+
+def closed_form(z: Float[np.ndarray, "n m"], y: Float[np.ndarray, "n o"], ridge: float) -> Float[np.ndarray, "m o"]:
+    r"""$\bar W^\top=(Z^\top Z+\lambda I)^{-1}Z^\top Y$.
+
+    >>> closed_form(np.eye(2), np.array([[2.0], [4.0]]), 1.0).tolist()
+    [[1.0], [2.0]]
+
+    Raises:
+        ValueError: the ridge is not positive.
+    """
+    if not ridge > 0:
+        raise ValueError(f"ridge: a positive number, not {ridge}")
+    return np.linalg.solve(z.T @ z + ridge * np.eye(z.shape[1]), z.T @ y)
+
+
+class Descent(NamedTuple):
+    """Losses of gradient descent, (steps + 1,) each, without and with Nesterov's momentum."""
+
+    plain: Float[np.ndarray, " steps"]
+    accelerated: Float[np.ndarray, " steps"]
+
+
+def descend(z: Float[np.ndarray, "n m"], y: Float[np.ndarray, "n o"], ridge: float, steps: int) -> Descent:
+    r"""Gradient descent on the same loss from zero, in float64: steps $1/L$ and momentum $\frac{\sqrt L-\sqrt\mu}{\sqrt L+\sqrt\mu}$.
+
+    L is the largest eigenvalue of the Hessian (by power iteration, so slightly enlarged), μ the ridge. No linear system
+    is solved anywhere.
+    """
+    a, t = jnp.asarray(z), jnp.asarray(y)
+    top = 1.01 * _largest(a) + ridge
+    momentum = (jnp.sqrt(top) - jnp.sqrt(ridge)) / (jnp.sqrt(top) + jnp.sqrt(ridge))
+    plain, accelerated = _descend(a, t, jnp.asarray(ridge), 1.0 / top, jnp.stack([0.0 * momentum, momentum]), steps)
+    return Descent(np.asarray(plain), np.asarray(accelerated))
+
+
+@jax.jit
+def _largest(z: Float[Array, "n m"]) -> Float[Array, ""]:
+    def body(_: int, v: Array) -> Array:
+        w = z.T @ (z @ v)
+        return w / jnp.linalg.norm(w)
+
+    v = jax.lax.fori_loop(0, 100, body, jnp.full(z.shape[1], z.shape[1] ** -0.5))
+    return jnp.linalg.norm(z.T @ (z @ v))
+
+
+@jax.jit(static_argnames="steps")
+def _descend(z: Array, y: Array, ridge: Array, rate: Array, momenta: Array, steps: int) -> Array:
+    gram, cross, size = z.T @ z, z.T @ y, jnp.sum(y**2)
+
+    def one(momentum: Array) -> Array:
+        def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
+            w, before = carry
+            ahead = w + momentum * (w - before)
+            new = ahead - rate * (gram @ ahead + ridge * ahead - cross)
+            value = 0.5 * (jnp.sum(new * (gram @ new + ridge * new)) - 2 * jnp.sum(new * cross) + size)
+            return (new, w), value
+
+        zero = jnp.zeros_like(cross)
+        _, values = jax.lax.scan(step, (zero, zero), None, length=steps)
+        return jnp.concatenate([0.5 * size[None], values])
+
+    return jax.vmap(one)(momenta)
