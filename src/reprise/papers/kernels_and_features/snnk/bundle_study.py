@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from sklearn.datasets import make_friedman1
@@ -15,7 +14,6 @@ from sklearn.neural_network import MLPRegressor
 
 from reprise import datasets, progress, statistics
 from reprise.estimate import Estimate
-from reprise.kernels.random_features import ridge_path
 from reprise.papers.kernels_and_features.snnk import bundles
 
 DEPTH = 2
@@ -24,8 +22,7 @@ RIDGES = tuple(10.0**p for p in np.arange(-6.0, 3.5, 0.5))
 DECAYS = (1e-4, 1e-1, 1.0)
 RATES = (1e-3, 1e-2)
 """Weight decays and learning rates of the network trained by backpropagation."""
-WIDTH, EPOCHS = 100, 200
-FEW = 8
+WIDTH, FEW = 100, 8
 
 
 class Table(NamedTuple):
@@ -67,7 +64,8 @@ class Errors(NamedTuple):
         bundled: (seeds, sizes).
         linear: of raw inputs.
         network: of backpropagation.
-        kernel: of kernel ridge regression with a Gaussian kernel.
+        limit: of infinitely many features, by their kernel.
+        kernel: of kernel ridge regression with a Gaussian kernel, by scikit-learn.
         seconds: of the largest bundled network and of backpropagation.
     """
 
@@ -76,11 +74,12 @@ class Errors(NamedTuple):
     bundled: Float[np.ndarray, "seeds sizes"]
     linear: Float[np.ndarray, " seeds"]
     network: Float[np.ndarray, " seeds"]
+    limit: Float[np.ndarray, " seeds"]
     kernel: Float[np.ndarray, " seeds"]
     seconds: tuple[float, float]
 
 
-def compare(tables: Sequence[str], most: int, seeds: int, *, seed: int = 0) -> list[Errors]:
+def compare(tables: Sequence[str], most: int, seeds: int, epochs: int, *, seed: int = 0) -> list[Errors]:
     """All methods on all problems; every choice is made on the validation part."""
     sizes = (FEW, *(s for s in (32, 128, 512) if s < most), most)
     found = []
@@ -95,9 +94,10 @@ def compare(tables: Sequence[str], most: int, seeds: int, *, seed: int = 0) -> l
                     errors.append(ridge_error(table, m, DEPTH, seed=1000 * seed + i))
                     took = time.perf_counter() - begun
                 begun = time.perf_counter()
-                network = network_error(table, seed=1000 * seed + i)
+                network = network_error(table, epochs, seed=1000 * seed + i)
                 seconds = (took, time.perf_counter() - begun)
-                rows.append((errors, ridge_error(table, 1, 0), network, kernel_error(table), seconds))
+                linear, limit = ridge_error(table, 1, 0), limit_error(table)
+                rows.append((errors, linear, network, limit, kernel_error(table), seconds))
                 advance(1)
             columns = [np.asarray(column) for column in zip(*rows, strict=True)]
             clock = np.median(columns.pop(), axis=0)
@@ -107,20 +107,29 @@ def compare(tables: Sequence[str], most: int, seeds: int, *, seed: int = 0) -> l
 
 def ridge_error(table: Table, m: int, depth: int, *, seed: int = 0) -> float:
     """Test error of the closed form at the ridge that validates best."""
-    z = [bundles.features(x, m, depth, seed=seed) for x in table.x]
-    path = ridge_path(z[0], table.y[0], np.concatenate(z[1:]), jnp.asarray(RIDGES))
-    predictions, v = np.asarray(path.predictions), len(table.y[1])
+    z = bundles.features(np.concatenate(table.x), m, depth, seed=seed)
+    return _of_gram(table, z @ z[: len(table.x[0])].T)
+
+
+def limit_error(table: Table) -> float:
+    """The same with infinitely many features."""
+    return _of_gram(table, bundles.limit_gram(np.concatenate(table.x), DEPTH)[:, : len(table.x[0])])
+
+
+def _of_gram(table: Table, gram: Float[np.ndarray, "all n"]) -> float:
+    n, v = len(table.x[0]), len(table.x[1])
+    predictions = bundles.dual_path(gram[:n], table.y[0], gram[n:], RIDGES)
     best = int(np.argmin(((predictions[:, :v] - table.y[1]) ** 2).mean(axis=(1, 2))))
     return _error(predictions[best, v:], table.y[2])
 
 
-def network_error(table: Table, *, seed: int = 0) -> float:
+def network_error(table: Table, epochs: int, *, seed: int = 0) -> float:
     """Test error of scikit-learn's network at the decay and rate that validate best; Adam, two hidden layers."""
     scores = []
     for decay in DECAYS:
         for rate in RATES:
             net = MLPRegressor(
-                hidden_layer_sizes=(WIDTH,) * DEPTH, alpha=decay, learning_rate_init=rate, max_iter=EPOCHS, batch_size=64,
+                hidden_layer_sizes=(WIDTH,) * DEPTH, alpha=decay, learning_rate_init=rate, max_iter=epochs, batch_size=64,
                 random_state=seed, n_iter_no_change=20,
             )  # fmt: skip
             with warnings.catch_warnings():
@@ -135,7 +144,9 @@ def kernel_error(table: Table) -> float:
     scores = []
     for gamma in (0.01, 0.1, 1.0):
         for ridge in (1e-3, 1e-1, 1.0, 10.0):
-            model = KernelRidge(alpha=ridge, kernel="rbf", gamma=gamma / table.x[0].shape[1]).fit(table.x[0], table.y[0])
+            model = KernelRidge(alpha=ridge, kernel="rbf", gamma=gamma / table.x[0].shape[1]).fit(
+                table.x[0], table.y[0]
+            )
             scores.append(tuple(_error(model.predict(x), y) for x, y in zip(table.x[1:], table.y[1:], strict=True)))
     return min(scores)[1]
 
@@ -155,7 +166,9 @@ def worst_ratio(found: Sequence[Errors], which: str) -> Estimate:
     def ratio(a: np.ndarray, b: np.ndarray) -> float:
         return float(a.mean() / b.mean())
 
-    pick = {"bundled": lambda e: e.bundled[:, -1], "few": lambda e: e.bundled[:, 0], "linear": lambda e: e.linear}[which]
+    pick = {"bundled": lambda e: e.bundled[:, -1], "few": lambda e: e.bundled[:, 0], "linear": lambda e: e.linear}[
+        which
+    ]
     estimates = [statistics.bootstrap((pick(e), e.network), ratio) for e in found]
     return max(estimates, key=lambda e: float(np.asarray(e.value)))
 
@@ -197,3 +210,27 @@ def smallest_gap(found: Sequence[Gap], *, wrong: bool = False) -> Estimate:
     """Smallest relative excess over all steps, problems and both kinds of descent."""
     curves = [c for g in found for c in ((g.wrong,) if wrong else (g.plain, g.accelerated))]
     return Estimate.exact(float(min(c.min() for c in curves)), 1e-12, n=len(curves))
+
+
+def table(found: Sequence[Errors]) -> str:
+    """Mean test errors of all methods and their seconds, as Markdown."""
+    head = [
+        "problem",
+        "raw inputs",
+        *(f"m = {m}" for m in found[0].sizes),
+        "infinitely many",
+        "Gaussian kernel",
+        "network",
+    ]
+    lines = [f"| {' | '.join(head)} | seconds, closed form | seconds, network |", "|---" * (len(head) + 2) + "|"]
+    for e in found:
+        values = [
+            e.linear.mean(),
+            *e.bundled.mean(axis=0),
+            e.limit.mean(),
+            e.kernel.mean(),
+            e.network.mean(),
+            *e.seconds,
+        ]
+        lines.append(f"| {e.name} | " + " | ".join(f"{v:.3g}" for v in values) + " |")
+    return "\n".join(lines)

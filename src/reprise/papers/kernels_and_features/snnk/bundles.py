@@ -1,5 +1,6 @@
 r"""Fully bundled networks: $\hat y=\bar W\,\Phi_L(\cdots\Phi_1(x))$ with one trained matrix, in closed form and by descent."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -7,27 +8,39 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from reprise.kernels.projections import orthogonal_projection, rectified
+import reprise._x64  # noqa: F401
 
 
-def features(
-    x: Float[np.ndarray, "n d"], m: int, depth: int, *, seed: int = 0
-) -> Float[np.ndarray, "n m"]:
-    """Rectified features of rectified features; a constant joins the input of each layer as its bias.
+def features(x: Float[np.ndarray, "n d"], m: int, depth: int, *, seed: int = 0) -> Float[np.ndarray, "n m"]:
+    r"""Rectified features of rectified features; a constant joins the input of each layer as its bias.
 
     Args:
         x: standardised inputs.
-        m: features of each layer.
+        m: features of each layer, independent Gaussian directions.
         depth: number of layers; 0 gives the inputs with a constant.
         seed: of the frozen directions, which are nowhere stored.
     """
     out = _with_constant(np.asarray(x, dtype=np.float64) / np.sqrt(x.shape[1]))
     for layer in range(depth):
-        g = orthogonal_projection(out.shape[1], m, key=jax.random.fold_in(jax.random.key(seed), layer))
-        out = np.sqrt(2.0) * np.asarray(rectified(out, g))
+        g = np.random.default_rng([seed, 41, layer]).standard_normal((m, out.shape[1]))
+        out = np.sqrt(2.0 / m) * np.maximum(out @ g.T, 0.0)
         if layer + 1 < depth:
             out = _with_constant(out)
     return out
+
+
+def limit_gram(x: Float[np.ndarray, "n d"], depth: int) -> Float[np.ndarray, "n n"]:
+    r"""Dot products of the features with infinitely many of them: twice the arc-cosine kernel, layer by layer.
+
+    Independent of `features`: from angles and norms alone.
+    """
+    z = _with_constant(np.asarray(x, dtype=np.float64) / np.sqrt(x.shape[1]))
+    gram = z @ z.T
+    for layer in range(depth):
+        lengths = np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
+        angle = np.arccos(np.clip(gram / lengths, -1.0, 1.0))
+        gram = lengths / np.pi * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) + float(layer + 1 < depth)
+    return gram
 
 
 def _with_constant(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d1"]:
@@ -53,6 +66,24 @@ def closed_form(z: Float[np.ndarray, "n m"], y: Float[np.ndarray, "n o"], ridge:
     if not ridge > 0:
         raise ValueError(f"ridge: a positive number, not {ridge}")
     return np.linalg.solve(z.T @ z + ridge * np.eye(z.shape[1]), z.T @ y)
+
+
+def dual_path(
+    gram: Float[np.ndarray, "n n"],
+    y: Float[np.ndarray, "n o"],
+    across: Float[np.ndarray, "t n"],
+    ridges: Sequence[float],
+) -> Float[np.ndarray, "r t o"]:
+    r"""Predictions of the closed form for every ridge from $ZZ^\top$, which is the smaller matrix where m > n.
+
+    $Z_{new}\bar W^\top=Z_{new}Z^\top(ZZ^\top+\lambda I)^{-1}Y$, from one eigendecomposition.
+
+    >>> dual_path(np.eye(2), np.array([[2.0], [4.0]]), np.eye(2), [1.0]).tolist()
+    [[[1.0], [2.0]]]
+    """
+    values, vectors = np.linalg.eigh(gram)
+    basis, projected = across @ vectors, vectors.T @ y
+    return np.stack([basis @ (projected / (np.maximum(values, 0.0) + ridge)[:, None]) for ridge in ridges])
 
 
 class Descent(NamedTuple):

@@ -132,7 +132,13 @@ def variance_ratio(
 
 
 def exact_error(
-    norms: Sequence[float], m: int, dimension: int, split: un.Split = "asymmetric", *, pairs: int = 20_000, seed: int = 0
+    norms: Sequence[float],
+    m: int,
+    dimension: int,
+    split: un.Split = "asymmetric",
+    *,
+    pairs: int = 20_000,
+    seed: int = 0,
 ) -> Float[np.ndarray, " norms"]:
     """Exact relative error of the cosine with m features, its variance averaged over many random triples."""
     rng = np.random.default_rng([seed, 12])
@@ -164,3 +170,8 @@ def ratio_of_errors(first: Found, second: Found, features: Sequence[int]) -> Est
         return float(rms(a * weights) / rms(b * weights))
 
     return statistics.bootstrap((first.error, second.error), ratio, paired=False)
+
+
+def best_extra(dimension: int, norm: float, *, seed: int = 0) -> tuple[float, float]:
+    """The best M of the asymmetric split for random triples of this norm, and the share of variance that it leaves."""
+    return moments.best_extra(*triples(1000, dimension, norm, np.random.default_rng([seed, 13])), "asymmetric")

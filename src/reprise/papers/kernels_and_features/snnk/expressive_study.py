@@ -116,7 +116,13 @@ def fit_neuron(phi: Float[np.ndarray, "n m"], y: Vector, points: int) -> Float[n
 
 
 def fit_ridge_function(
-    x: Float[np.ndarray, "n d"], y: Vector, rng: np.random.Generator, *, knots: int = 14, steps: int = 25, starts: int = 3
+    x: Float[np.ndarray, "n d"],
+    y: Vector,
+    rng: np.random.Generator,
+    *,
+    knots: int = 14,
+    steps: int = 25,
+    starts: int = 3,
 ) -> tuple[Float[np.ndarray, " d"], BSpline]:
     """The best g(w·x) by projection pursuit: g a cubic spline on quantiles, w by Gauss-Newton steps with halving.
 
@@ -177,3 +183,8 @@ def ceiling(dimension: int = DIMENSION, nodes: int = 60) -> float:
 def advantage(found: Regression) -> Estimate:
     """R² of the neuron less that of the spline, paired."""
     return statistics.paired_difference(found.neuron_r2, found.spline_r2)
+
+
+def explained(found: Regression) -> tuple[Estimate, Estimate]:
+    """R² of the neuron and of the spline, means over repetitions."""
+    return statistics.mean(found.neuron_r2), statistics.mean(found.spline_r2)

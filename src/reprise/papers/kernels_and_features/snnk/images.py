@@ -36,7 +36,13 @@ def load_task(name: str, examples: list[int], *, classes: list[int] | None = Non
     if len(examples) != 3:
         raise ValueError(f"examples: training, validation and test images, three numbers, not {examples}")
     n, valid, test = examples
-    options: dict[str, Any] = {"n_train": n + valid, "n_test": test, "dtype": "float32", "scale": "standard", "seed": seed}
+    options: dict[str, Any] = {
+        "n_train": n + valid,
+        "n_test": test,
+        "dtype": "float32",
+        "scale": "standard",
+        "seed": seed,
+    }
     if name == "digits":
         options |= {"split": seed, "train_fraction": 0.7}
     if classes is not None:

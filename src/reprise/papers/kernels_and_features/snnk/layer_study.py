@@ -47,6 +47,7 @@ def variants(d: int, hidden: int, shares: Sequence[float]) -> list[Variant]:
         Variant("disentangled", quarter, "rest"),
         Variant("disentangled", quarter, "head"),
         *(Variant(kind, round(0.25 * hidden), place=2) for kind in INNER),
+        Variant("disentangled", round(0.25 * hidden), "rest", place=2),
         Variant("disentangled", round(0.25 * hidden), "head", place=2),
     ]
 
@@ -171,3 +172,18 @@ def _seconds(function: Any, arguments: tuple[Array, ...], repeats: int) -> float
         function(*arguments).block_until_ready()
         taken.append(time.perf_counter() - begun)
     return float(np.median(taken))
+
+
+def reading(found: Sequence[Row], widths: Sequence[int]) -> str:
+    """Losses of accuracy at a quarter beside those of the bottleneck, and times, in words."""
+    lines = ["| layer replaced | disentangled | bottleneck | disentangled, Ψ frozen |", "|---|---|---|---|"]
+    for place, name in ((1, "first"), (2, "second")):
+        rows = [quarter(found, "disentangled", "all", place), quarter(found, "bottleneck", "all", place)]
+        rows.append(quarter(found, "disentangled", "rest", place))
+        lines.append(f"| {name} | " + " | ".join(str(loss_of_accuracy(found, r)) for r in rows) + " |")
+    times = ", ".join(f"{ratio:.2f} at d = l = {d}" for d, ratio in zip(widths, speed_up(widths), strict=True))
+    lines += [
+        "",
+        f"Loss of test accuracy at a quarter of the features. Dense over disentangled time on this machine: {times}.",
+    ]
+    return "\n".join(lines)

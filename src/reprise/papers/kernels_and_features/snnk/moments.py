@@ -18,7 +18,11 @@ from reprise.papers.kernels_and_features.snnk.universal import Split, multiplier
 
 
 def second_moments(
-    x: Float[np.ndarray, "n d"], w: Float[np.ndarray, "n d"], b: Float[np.ndarray, " n"], split: Split, extra: float = 0.0
+    x: Float[np.ndarray, "n d"],
+    w: Float[np.ndarray, "n d"],
+    b: Float[np.ndarray, " n"],
+    split: Split,
+    extra: float = 0.0,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     r"""$E|Z|^2$ and $\mathrm{Re}\,E\,Z^2$ for paired rows; the frequency's sign changes neither.
 
@@ -38,7 +42,11 @@ def second_moments(
 
 
 def variance(
-    x: Float[np.ndarray, "n d"], w: Float[np.ndarray, "n d"], b: Float[np.ndarray, " n"], split: Split, extra: float = 0.0
+    x: Float[np.ndarray, "n d"],
+    w: Float[np.ndarray, "n d"],
+    b: Float[np.ndarray, " n"],
+    split: Split,
+    extra: float = 0.0,
 ) -> Float[np.ndarray, " n"]:
     """Variance of the real part of one feature of the cosine; over m, that of the estimate.
 
