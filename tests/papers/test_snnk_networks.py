@@ -251,7 +251,7 @@ class TestAdapters:
         assert pair[0].validation.mean() >= pair[1].validation.mean()
         figure, table = network_figures.adapters(found)
         assert figure.axes
-        assert np.isfinite(table["value"]).all()
+        assert np.isfinite(table["accuracy"]).all()
         assert ads.table(found).count("untrained trunk") == 2
 
 

@@ -17,7 +17,7 @@ from reprise.papers.kernels_and_features.snnk.images import Task, batches, load_
 from reprise.papers.kernels_and_features.snnk.transformer import Shape
 
 SOURCE, TARGET = [0, 1, 2, 3, 4], [5, 6, 7, 8, 9]
-BATCH = 50
+BATCH = 32
 TRUNK_RATE = 3e-3
 
 
@@ -38,10 +38,11 @@ class Sizes(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Validation and test accuracy of one adapter on trained or untrained trunks, (seeds,) each."""
+    """One adapter on trained or untrained trunks: its rate, its validation and test accuracy, (seeds,) each."""
 
     adapter: Adapter
     untrained: bool
+    rate: float
     validation: Float[np.ndarray, " seeds"]
     test: Float[np.ndarray, " seeds"]
 
@@ -72,7 +73,7 @@ def contenders(sizes: Sizes) -> list[tuple[Adapter, bool]]:
 @partial(jax.jit, static_argnames="heads")
 def _train_trunk(trunk: Any, still: Any, x: Array, y: Array, rows: Array, rate: Array, heads: int) -> Any:
     def forward(p: Any, frozen: Any, z: Array) -> Array:
-        return transformer.run(p, *frozen, z, heads)
+        return transformer.run(p, frozen[0], frozen[1], z, heads)
 
     return training.fit(forward, trunk, jax.tree.map(jnp.ones_like, trunk), still, x, y, rows, rate)
 
@@ -86,27 +87,76 @@ def _train_adapters(
     x: Array,
     y: Array,
     rows: Array,
-    rates: Array,
+    rate: Array,
     others: Array,
     heads: int,
 ) -> Array:
-    """Outputs on other images, (rates, n, classes); head and adapters are trained, the trunk is not."""
+    """Outputs on other images; head and adapters are trained, the trunk is not."""
 
     def forward(p: Any, fixed: Any, z: Array) -> Array:
         head, adapters = p
         return transformer.run({**fixed[0], **head}, adapters, fixed[1], z, heads)
 
-    def one(rate: Array) -> Array:
-        p = training.fit(forward, start, free, (trunk, frozen), x, y, rows, rate)
-        return forward(p, (trunk, frozen), others)
+    p = training.fit(forward, start, free, (trunk, frozen), x, y, rows, rate)
+    return forward(p, (trunk, frozen), others)
 
-    return jax.lax.map(one, rates)
+
+class Bench(NamedTuple):
+    """A trunk, trained and untrained, and the target task on which adapters are tried."""
+
+    trunk: Any
+    raw: Any
+    task: Task
+    shape: Shape
+    head: Any
+    rows: np.ndarray
+    source: float
+    seed: int
+
+
+def prepare(sizes: Sizes, number: int, *, seed: int = 0) -> Bench:
+    """Train trunk number so-and-so on the source classes."""
+    own, rng = 1000 * seed + number, np.random.default_rng([seed, 53, number])
+    first, task = _tasks(sizes, own)
+    shape = Shape(first.x.shape[1], first.x.shape[2], sizes.width, sizes.depth, len(SOURCE))
+    raw = transformer.start_trunk(shape, rng)
+    still = transformer.no_adapters(shape, sizes.bottleneck)
+    rows = batches(len(first.x), BATCH, sizes.trunk_steps, rng)
+    trunk = _train_trunk(raw, still, first.x, first.y, rows, jnp.float32(TRUNK_RATE), shape.heads)
+    out = _outputs(trunk, still, first.x_test, shape.heads)
+    head, rows = transformer.start_head(shape, rng), batches(len(task.x), BATCH, sizes.steps, rng)
+    source = float(training.accuracy(out, jnp.asarray(first.y_test)))
+    return Bench(trunk, raw, task, shape, head, rows, source, own)
+
+
+@partial(jax.jit, static_argnames="heads")
+def _outputs(trunk: Any, still: Any, x: Array, heads: int) -> Array:
+    return transformer.run(trunk, still[0], still[1], x, heads)
+
+
+def try_adapter(bench: Bench, adapter: Adapter, untrained: bool, rate: float, width: int) -> tuple[float, float]:
+    """Validation and test accuracy of an adapter trained at one rate.
+
+    A rate at which training diverges scores 0.
+    """
+    values, free, frozen = ad.start(adapter, bench.shape, width, seed=bench.seed)
+    start, moves = (bench.head, values), (jax.tree.map(np.ones_like, bench.head), free)
+    task, base = bench.task, bench.raw if untrained else bench.trunk
+    others = np.concatenate([task.x_val, task.x_test])
+    outputs = _train_adapters(
+        base, start, moves, frozen, task.x, task.y, bench.rows, jnp.float32(rate), others, bench.shape.heads
+    )
+    picked, v = np.asarray(outputs).argmax(axis=1), len(task.y_val)
+    if not np.isfinite(outputs).all():
+        return 0.0, 0.0
+    return float((picked[:v] == task.y_val).mean()), float((picked[v:] == task.y_test).mean())
 
 
 def adapt(sizes: Sizes, *, seed: int = 0) -> Adapted:
     """Train a trunk for each seed, freeze it, and train every contender on the target classes.
 
-    Validation images choose the rate for each contender and seed. The untrained trunk is the same one before training.
+    Where there are several rates, validation images of one more trunk, whose scores do not count, choose one for each
+    contender. The untrained trunk is the same one before training.
 
     Raises:
         ValueError: not four numbers of images.
@@ -114,34 +164,26 @@ def adapt(sizes: Sizes, *, seed: int = 0) -> Adapted:
     if len(sizes.examples) != 4:
         raise ValueError(f"adapter_examples: source, training, validation and test images, not {sizes.examples}")
     chosen = contenders(sizes)
+    best = [sizes.rates[0]] * len(chosen)
     valid, test = (np.zeros((len(chosen), sizes.seeds)) for _ in range(2))
-    source = np.zeros(sizes.seeds)
-    with progress.task("Adapters", sizes.seeds * (len(chosen) + 2)) as advance:
-        for i in range(sizes.seeds):
-            own, rng = 1000 * seed + i, np.random.default_rng([seed, 53, i])
-            first, task = _tasks(sizes, own)
-            shape = Shape(first.x.shape[1], first.x.shape[2], sizes.width, sizes.depth, len(SOURCE))
-            raw = transformer.start_trunk(shape, rng)
-            still = transformer.no_adapters(shape, sizes.bottleneck)
-            rows = batches(len(first.x), BATCH, sizes.trunk_steps, rng)
-            trunk = _train_trunk(raw, still, first.x, first.y, rows, jnp.float32(TRUNK_RATE), shape.heads)
-            out = transformer.run(trunk, *still, first.x_test, shape.heads)
-            source[i] = float(training.accuracy(out, first.y_test))
-            advance(2)
-            rows = batches(len(task.x), BATCH, sizes.steps, rng)
-            head = transformer.start_head(shape, rng)
-            others = np.concatenate([task.x_val, task.x_test])
+    several = len(sizes.rates) > 1
+    total = len(chosen) * (sizes.seeds + several * len(sizes.rates))
+    source = []
+    with progress.task("Adapters", total) as advance:
+        if several:
+            bench = prepare(sizes, sizes.seeds, seed=seed)
             for j, (adapter, untrained) in enumerate(chosen):
-                values, free, frozen = ad.start(adapter, shape, sizes.bottleneck, seed=own)
-                start, moves = (head, values), (jax.tree.map(np.ones_like, head), free)
-                base = raw if untrained else trunk
-                outputs = _train_adapters(
-                    base, start, moves, frozen, task.x, task.y, rows, jnp.asarray(sizes.rates, jnp.float32), others, shape.heads
-                )  # fmt: skip
-                valid[j, i], test[j, i] = _chosen(np.asarray(outputs), task)
+                scores = [try_adapter(bench, adapter, untrained, r, sizes.bottleneck)[0] for r in sizes.rates]
+                best[j] = sizes.rates[int(np.argmax(scores))]
+                advance(len(scores))
+        for i in range(sizes.seeds):
+            bench = prepare(sizes, i, seed=seed)
+            source.append(bench.source)
+            for j, (adapter, untrained) in enumerate(chosen):
+                valid[j, i], test[j, i] = try_adapter(bench, adapter, untrained, best[j], sizes.bottleneck)
                 advance(1)
-    scores = [Score(a, u, v, t) for (a, u), v, t in zip(chosen, valid, test, strict=True)]
-    return Adapted(scores, shape, source)
+    found = [Score(a, u, r, v, t) for (a, u), r, v, t in zip(chosen, best, valid, test, strict=True)]
+    return Adapted(found, bench.shape, np.asarray(source))
 
 
 def _tasks(sizes: Sizes, seed: int) -> tuple[Task, Task]:
@@ -156,16 +198,6 @@ def _tasks(sizes: Sizes, seed: int) -> tuple[Task, Task]:
         )
 
     return cut(source), cut(other)
-
-
-def _chosen(outputs: Float[np.ndarray, "rates n c"], task: Task) -> tuple[float, float]:
-    """Validation and test accuracy at the rate of best validation accuracy."""
-    if not np.isfinite(outputs).all():
-        raise FloatingPointError("training diverged; take smaller adapter_rates")
-    v = len(task.y_val)
-    scores = (outputs[:, :v].argmax(axis=2) == task.y_val).mean(axis=1)
-    best = int(np.argmax(scores))
-    return float(scores[best]), float((outputs[best, v:].argmax(axis=1) == task.y_test).mean())
 
 
 def score(found: Adapted, kind: str, *, size: int | None = None, untrained: bool = False) -> Score:
@@ -198,9 +230,9 @@ def savings(found: Adapted, *, stored: bool = False) -> Estimate:
 
 def table(found: Adapted) -> str:
     """Trained parameters of the adapters and mean test accuracy, as Markdown."""
-    lines = ["| adapter | trained parameters | test accuracy |", "|---|---|---|"]
+    lines = ["| adapter | trained parameters | rate | test accuracy |", "|---|---|---|---|"]
     for s in found.scores:
         name = f"{s.adapter.kind}, {s.adapter.size}" if s.adapter.kind != "none" else "linear probe"
         name += ", untrained trunk" if s.untrained else ""
-        lines.append(f"| {name} | {ad.trained(s.adapter, found.shape)} | {s.test.mean():.4f} |")
+        lines.append(f"| {name} | {ad.trained(s.adapter, found.shape)} | {s.rate:g} | {s.test.mean():.4f} |")
     return "\n".join([*lines, "", f"On unseen images of its own classes the trunk has {found.source.mean():.4f}."])

@@ -95,13 +95,14 @@ def compare(tables: Sequence[str], most: int, seeds: int, epochs: int, *, seed: 
                     took = time.perf_counter() - begun
                 begun = time.perf_counter()
                 network = network_error(table, epochs, seed=1000 * seed + i)
-                seconds = (took, time.perf_counter() - begun)
-                linear, limit = ridge_error(table, 1, 0), limit_error(table)
-                rows.append((errors, linear, network, limit, kernel_error(table), seconds))
+                clocked = (took, time.perf_counter() - begun)
+                others = (ridge_error(table, 1, 0), network, limit_error(table), kernel_error(table))
+                rows.append((errors, *others, clocked))
                 advance(1)
-            columns = [np.asarray(column) for column in zip(*rows, strict=True)]
-            clock = np.median(columns.pop(), axis=0)
-            found.append(Errors(name, sizes, *columns, (float(clock[0]), float(clock[1]))))
+            bundled, linear, other, limit, kernel, clock = (np.asarray(c) for c in zip(*rows, strict=True))
+            middle = np.median(clock, axis=0)
+            seconds = (float(middle[0]), float(middle[1]))
+            found.append(Errors(name, sizes, bundled, linear, other, limit, kernel, seconds))
     return found
 
 
@@ -208,7 +209,7 @@ def final_gap(found: Sequence[Gap], *, wrong: bool = False) -> Estimate:
 
 def smallest_gap(found: Sequence[Gap], *, wrong: bool = False) -> Estimate:
     """Smallest relative excess over all steps, problems and both kinds of descent."""
-    curves = [c for g in found for c in ((g.wrong,) if wrong else (g.plain, g.accelerated))]
+    curves = [c for g in found for c in ([g.wrong] if wrong else [g.plain, g.accelerated])]
     return Estimate.exact(float(min(c.min() for c in curves)), 1e-12, n=len(curves))
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,8 @@ from reprise.papers.kernels_and_features.snnk.images import Task, batches, load_
 from reprise.papers.kernels_and_features.snnk.layers import Kind, Variant
 
 INNER: tuple[Kind, ...] = ("disentangled", "bottleneck")
+FEW = 2000
+"""Up to so many training images all seeds are trained side by side."""
 SMALL = 128
 """Up to this input dimension all variants are padded to one width, so that one compiled program serves them."""
 
@@ -60,8 +62,12 @@ def _run(start: Any, free: Any, frozen: Any, z: list[Array], y: Array, rows: Arr
         p = training.fit(layers.forward, start, free, frozen, z[0], y, rows, rate)
         return layers.forward(p, frozen, jnp.concatenate(z[1:]))
 
-    over_rates = jax.vmap(one, in_axes=(None, None, None, None, None, None, 0))
-    return jax.lax.map(lambda parts: over_rates(*parts, rates), (start, free, frozen, z, y, rows))
+    def of_seed(parts: Any) -> Array:
+        start, free, frozen, z, y, rows = parts
+        return jax.vmap(lambda rate: one(start, free, frozen, z, y, rows, rate))(rates)
+
+    together = len(y) if y.shape[1] <= FEW else 1  # small networks are faster side by side
+    return jax.lax.map(of_seed, (start, free, frozen, z, y, rows), batch_size=together)
 
 
 def train(
@@ -145,7 +151,7 @@ def operations(d: int, m: int, batch: int = 256) -> Estimate:
     def flops(function: Any, *shapes: tuple[int, ...]) -> float:
         arguments = [jax.ShapeDtypeStruct(s, jnp.float32) for s in shapes]
         costs = jax.jit(function).lower(*arguments).compile().cost_analysis()
-        return float((costs[0] if isinstance(costs, list) else costs)["flops"])
+        return float(cast("Any", costs[0] if isinstance(costs, list) else costs)["flops"])
 
     ours = flops(layers.disentangled_layer, (d, m), (m, d), (batch, d))
     return Estimate.exact(ours / flops(layers.dense_layer, (d, d), (d,), (batch, d)))

@@ -103,7 +103,7 @@ def _distil(
         return merged_network(p, own, others), wrong
 
     over_rates = jax.vmap(one, in_axes=(None, None, 0))
-    return jax.lax.map(lambda part: over_rates(*part, rates), (free, frozen["keep"]))
+    return jax.vmap(over_rates, in_axes=(0, 0, None))(free, frozen["keep"], rates)
 
 
 def merge(

@@ -45,7 +45,9 @@ def layers(found: Sequence[Row]) -> Drawn:
             chosen = [r for r in found if (r.variant.place, r.variant.trained) == (place, trained)]
             value, low, high = of_columns(np.stack([r.test for r in chosen], axis=1))
             same = [r for r in found if r.variant == chosen[0].variant._replace(trained="all")]
-            counts = [r.layer for r in same]  # drawn where the trained one of the same size stands
+            counts = [
+                (0.88 if trained == "rest" else 1.0) * r.layer for r in same
+            ]  # beside the trained one of its size
             mark = pl.control if trained == "head" else pl.experiment
             style = {} if trained == "head" else {"color": pl.GROUPS[2]}
             mark(ax, counts, value, low, high, label=label, marker=marker, **style)
@@ -65,33 +67,26 @@ def _inner(whole: Row) -> int:
 
 
 def adapters(found: Adapted) -> Drawn:
-    """F5: accuracy against trained parameters of the adapters."""
+    """F5: accuracy of the adapters, one row each, with their trained parameters; controls below in red."""
     fig, ax = pl.single("Adapters on a frozen transformer")
-    table = Rows()
     most = max(s.adapter.size for s in found.scores if s.adapter.kind == "rectified")
-    groups = iter(zip(pl.GROUPS, pl.MARKERS, strict=True))
-    for s in found.scores:
+    table, names = Rows(), []
+    for place, s in enumerate(found.scores):
         kind, size = s.adapter
-        count = ad.trained(s.adapter, found.shape)
+        count = pl.number(ad.trained(s.adapter, found.shape))
+        name = "linear probe (0)" if kind == "none" else f"{kind}, {'r' if kind == 'dense' else 'm'} = {size} ({count})"
+        names.append(name + (",\nuntrained trunk" if s.untrained else ""))
         value, low, high = of_columns(s.test[:, None])
-        if kind == "none":
-            ax.axhspan(low[0], high[0], color=pl.REPORTED, alpha=0.2, linewidth=0)
-            ax.axhline(value[0], color=pl.REPORTED, linewidth=1.1, label="linear probe")
-            table += rows("adapters", "linear probe", [0], value, low, high)
-            continue
-        control = s.untrained or size < most
-        label = f"{kind}, {'r' if kind == 'dense' else 'm'} = {size}" + (", untrained trunk" if s.untrained else "")
-        if control:
-            marker = "X" if size < most else "D" if kind == "rectified" else "v"
-            pl.control(ax, [count], value, low, high, label=f"control: {label}", marker=marker)
-        else:
-            colour, marker = next(groups)
-            pl.experiment(ax, [count], value, low, high, label=label, color=colour, marker=marker)
-        table += rows("adapters", label, [count], value, low, high)
-    pl.log_ticks(ax, "x")
-    ax.set(xlabel="trained parameters of all adapters", ylabel="test accuracy, target classes")
-    pl.outside_legend(ax)
-    return fig, pd.DataFrame(table)
+        control = s.untrained or (kind == "rectified" and size < most)
+        colour, marker = (pl.CONTROL, "X") if control else (pl.EXPERIMENT, "o")
+        ax.plot([low[0], high[0]], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
+        pl.experiment(ax, value, [place], color=colour, marker=marker, label=None)
+        table += rows(names[-1].replace("\n", " "), "control" if control else "measured", value, [place], low, high)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlabel("test accuracy, target classes")
+    frame = pd.DataFrame(table).rename(columns={"panel": "adapter", "x": "accuracy", "value": "row"})
+    return fig, frame
 
 
 def merges(
