@@ -129,6 +129,7 @@ class TestBundles:
         ridges = [0.1, 0.7]
         path = bundles.dual_path(z @ z.T, y, new @ z.T, ridges)
         np.testing.assert_allclose(path, ridge_path(z, y, new, jnp.asarray(ridges)).predictions, atol=1e-10)
+        np.testing.assert_allclose(bundles.primal_path(z, y, new, ridges), path, atol=1e-10)
         with pytest.raises(ValueError, match="positive"):
             bundles.closed_form(z, y, 0.0)
 

@@ -5,6 +5,7 @@ takes variance out of averages over the features while every single row keeps it
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -48,12 +49,17 @@ def orthogonal_projection(
         ValueError: a size below 1.
     """
     _check(dimension, features)
-    blocks = math.ceil(features / dimension)
+    return _blocks(key, math.ceil(features / dimension), dimension, jnp.dtype(dtype).name)[:features]
+
+
+@partial(jax.jit, static_argnames=("blocks", "dimension", "dtype"))
+def _blocks(key: Key[Array, ""], blocks: int, dimension: int, dtype: str) -> Float[Array, "m d"]:
+    """Whole blocks, so that one compiled program serves all numbers of features within them."""
     shape_key, length_key = jax.random.split(key)
     q, r = jnp.linalg.qr(jax.random.normal(shape_key, (blocks, dimension, dimension), dtype))
     q = q * jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))[:, None, :]
     lengths = jnp.linalg.norm(jax.random.normal(length_key, (blocks, dimension, dimension), dtype), axis=2)
-    return (q * lengths[:, :, None]).reshape(blocks * dimension, dimension)[:features]
+    return (q * lengths[:, :, None]).reshape(blocks * dimension, dimension)
 
 
 def rectified(
@@ -68,6 +74,7 @@ def rectified(
     return jnp.maximum(jnp.asarray(x) @ g.T, threshold) * jnp.asarray(g.shape[0] ** -0.5, g.dtype)
 
 
+@jax.jit
 def arc_cosine(x: Float[ArrayLike, "*n d"], w: Float[ArrayLike, "*n d"]) -> Float[Array, "*n"]:
     r"""$E[\max(g^\top x,0)\max(g^\top w,0)]=\frac{\|x\|\|w\|}{2\pi}(\sin\theta+(\pi-\theta)\cos\theta)$, $\theta=\angle(x,w)$.
 

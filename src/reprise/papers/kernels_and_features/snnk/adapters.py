@@ -46,28 +46,22 @@ def start(adapter: Adapter, shape: Shape, width: int, *, seed: int) -> tuple[Any
     if not 1 <= adapter.size <= width:
         raise ValueError(f"size: between 1 and {width}, not {adapter.size}")
     values, frozen = no_adapters(shape, width)
-    free = jax.tree.map(np.zeros_like, values)
+    free = _free(adapter, values)
     if adapter.kind == "none":
         return values, free, frozen
     rng = np.random.default_rng([seed, 51])
     d, size = shape.width, adapter.size
-    frozen["kind"][1 if adapter.kind == "cosine" else 2 if adapter.kind == "linear" else 0] = 1.0
+    frozen["kind"][{"cosine": 1, "linear": 2}.get(adapter.kind, 0)] = 1.0
     frozen["scale"][:size] = 1.0
     for layer in range(shape.depth):
         g = directions(adapter.kind, size, d, seed=100 * seed + layer)
         values["B"][layer, :, :size] = g.T * d**-0.5
     if adapter.kind == "dense":
         values["v"][:] = 1.0
-        for name in ("A", "B", "c"):
-            free[name][..., :size] = 1.0
-        free["A"][:] = (np.arange(width) < size)[:, None]
-        free["e"][:] = 1.0
         return values, free, frozen
     if adapter.kind == "cosine":
         values["c"][:, 1:size:2] = -0.5 * np.pi  # the cosine of z - pi/2 is the sine
     values["A"][:, :size] = rng.standard_normal((shape.depth, size, d)) * size**-0.5
-    free["A"][:, :size] = 1.0
-    free["v"][:] = 1.0
     return values, free, frozen
 
 
@@ -78,6 +72,16 @@ def trained(adapter: Adapter, shape: Shape, *, stored: bool = False) -> int:
     >>> trained(Adapter("dense", 48), base), trained(Adapter("rectified", 16), base)
     (894528, 156672)
     """
-    values, free, _ = start(adapter, shape, adapter.size, seed=0)
-    extra = values["B"].size if stored and adapter.kind != "dense" else 0
-    return training.count(values, free) + extra
+    values, _ = no_adapters(shape, adapter.size)
+    extra = values["B"].size if stored and adapter.kind not in ("dense", "none") else 0
+    return training.count(values, _free(adapter, values)) + extra
+
+
+def _free(adapter: Adapter, values: Any) -> Any:
+    """Factors of the updates: a dense adapter trains all but v, one of features Ψ and v, and no adapter nothing."""
+    names = {"dense": ("A", "B", "c", "e"), "none": ()}.get(adapter.kind, ("A", "v"))
+    free = {k: np.full_like(v, float(k in names)) for k, v in values.items()}
+    free["A"][:, adapter.size :] = 0.0
+    for name in ("B", "c"):
+        free[name][..., adapter.size :] = 0.0
+    return free

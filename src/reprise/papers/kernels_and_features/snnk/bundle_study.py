@@ -167,9 +167,9 @@ def worst_ratio(found: Sequence[Errors], which: str) -> Estimate:
     def ratio(a: np.ndarray, b: np.ndarray) -> float:
         return float(a.mean() / b.mean())
 
-    pick = {"bundled": lambda e: e.bundled[:, -1], "few": lambda e: e.bundled[:, 0], "linear": lambda e: e.linear}[
-        which
-    ]
+    def pick(e: Errors) -> Float[np.ndarray, " seeds"]:
+        return {"bundled": e.bundled[:, -1], "few": e.bundled[:, 0], "linear": e.linear}[which]
+
     estimates = [statistics.bootstrap((pick(e), e.network), ratio) for e in found]
     return max(estimates, key=lambda e: float(np.asarray(e.value)))
 

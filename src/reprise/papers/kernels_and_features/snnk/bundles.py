@@ -86,6 +86,19 @@ def dual_path(
     return np.stack([basis @ (projected / (np.maximum(values, 0.0) + ridge)[:, None]) for ridge in ridges])
 
 
+def primal_path(
+    z: Float[np.ndarray, "n m"], y: Float[np.ndarray, "n o"], new: Float[np.ndarray, "t m"], ridges: Sequence[float]
+) -> Float[np.ndarray, "r t o"]:
+    r"""The same from $Z^\top Z$, the smaller matrix where m < n.
+
+    >>> primal_path(np.eye(2), np.array([[2.0], [4.0]]), np.eye(2), [1.0]).tolist()
+    [[[1.0], [2.0]]]
+    """
+    values, vectors = np.linalg.eigh(z.T @ z)
+    basis, projected = new @ vectors, vectors.T @ (z.T @ y)
+    return np.stack([basis @ (projected / (np.maximum(values, 0.0) + ridge)[:, None]) for ridge in ridges])
+
+
 class Descent(NamedTuple):
     """Losses of gradient descent, (steps + 1,) each, without and with Nesterov's momentum."""
 

@@ -1,9 +1,8 @@
 r"""Claim C3: a neuron of the arc-cosine kernel against functions of w·x."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import BSpline, make_lsq_spline
@@ -11,7 +10,7 @@ from scipy.interpolate import BSpline, make_lsq_spline
 from reprise import statistics
 from reprise.estimate import Estimate
 from reprise.kernels.projections import arc_cosine, gaussian_projection, rectified
-from reprise.kernels.random_features import ridge_path
+from reprise.papers.kernels_and_features.snnk import bundles
 from reprise.papers.kernels_and_features.snnk import universal as un
 from reprise.papers.kernels_and_features.snnk.spectra import COSINE
 
@@ -30,13 +29,11 @@ def twins() -> tuple[Float[np.ndarray, "2 10"], Float[np.ndarray, " 10"]]:
 
 def rectified_estimates(draws: int, features: int, *, seed: int = 0) -> Float[np.ndarray, "draws 2"]:
     """The neuron's value at both inputs, for independent draws of the features."""
-    x, w = twins()
-
-    def one(key: Any) -> Any:
-        g = gaussian_projection(DIMENSION, features, key=key)
-        return rectified(x, g) @ rectified(w, g)
-
-    return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), draws)))
+    (x, w), rng, values = twins(), np.random.default_rng([seed, 33]), []
+    for _ in range(draws):
+        g = rng.standard_normal((features, DIMENSION))
+        values.append(np.asarray(rectified(x, g) @ rectified(w, g)))
+    return np.asarray(values)
 
 
 def universal_estimates(draws: int, features: int, *, seed: int = 0) -> Float[np.ndarray, "draws 2"]:
@@ -109,8 +106,7 @@ def regress(points: int, features: int, repeats: int, *, rectifier: bool = False
 def fit_neuron(phi: Float[np.ndarray, "n m"], y: Vector, points: int) -> Float[np.ndarray, " t"]:
     """Predictions beyond the first `points` rows of the vector Ψ by least squares; a third of them chooses the ridge."""
     held = points // 3
-    path = ridge_path(phi[held:points], y[held:points], phi, jnp.asarray(RIDGES))
-    predictions = np.asarray(path.predictions)
+    predictions = bundles.primal_path(phi[held:points], y[held:points, None], phi, RIDGES)[:, :, 0]
     best = int(np.argmin(((predictions[:, :held] - y[:held]) ** 2).mean(axis=1)))
     return predictions[best, points:]
 

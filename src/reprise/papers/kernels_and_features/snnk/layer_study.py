@@ -16,8 +16,6 @@ from reprise.papers.kernels_and_features.snnk.images import Task, batches, load_
 from reprise.papers.kernels_and_features.snnk.layers import Kind, Variant
 
 INNER: tuple[Kind, ...] = ("disentangled", "bottleneck")
-FEW = 2000
-"""Up to so many training images all seeds are trained side by side."""
 SMALL = 128
 """Up to this input dimension all variants are padded to one width, so that one compiled program serves them."""
 
@@ -64,10 +62,10 @@ def _run(start: Any, free: Any, frozen: Any, z: list[Array], y: Array, rows: Arr
 
     def of_seed(parts: Any) -> Array:
         start, free, frozen, z, y, rows = parts
-        return jax.vmap(lambda rate: one(start, free, frozen, z, y, rows, rate))(rates)
+        return jax.lax.map(lambda rate: one(start, free, frozen, z, y, rows, rate), rates)
 
-    together = len(y) if y.shape[1] <= FEW else 1  # small networks are faster side by side
-    return jax.lax.map(of_seed, (start, free, frozen, z, y, rows), batch_size=together)
+    # One seed after another: matrix products with a leading axis of seeds are slow on a CPU.
+    return jax.lax.map(of_seed, (start, free, frozen, z, y, rows))
 
 
 def train(

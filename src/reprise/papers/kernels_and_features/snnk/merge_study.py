@@ -102,8 +102,8 @@ def _distil(
         wrong = merged_network(p, {"G": foreign["G"], "keep": keep}, foreign["phi"])
         return merged_network(p, own, others), wrong
 
-    over_rates = jax.vmap(one, in_axes=(None, None, 0))
-    return jax.vmap(over_rates, in_axes=(0, 0, None))(free, frozen["keep"], rates)
+    # One network after another: matrix products with a leading axis of networks are slow on a CPU.
+    return jax.lax.map(lambda part: jax.lax.map(lambda rate: one(*part, rate), rates), (free, frozen["keep"]))
 
 
 def merge(

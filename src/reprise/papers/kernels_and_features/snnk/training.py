@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -68,5 +69,5 @@ def count(parameters: PyTree, free: PyTree) -> int:
     >>> count({"a": jnp.ones((2, 3)), "b": jnp.ones(4)}, {"a": 1.0, "b": 0.0})
     6
     """
-    sizes = jax.tree.map(lambda p, f: int(jnp.sum(jnp.broadcast_to(jnp.asarray(f) != 0, p.shape))), parameters, free)
+    sizes = jax.tree.map(lambda p, f: int(np.broadcast_to(np.asarray(f) != 0, p.shape).sum()), parameters, free)
     return sum(jax.tree.leaves(sizes))

@@ -44,7 +44,7 @@ def start_trunk(shape: Shape, rng: np.random.Generator) -> PyTree:
     small = (2 * layers) ** -0.5
     return {
         "embed": draw(shape.inputs, d),
-        "place": np.asarray(0.02 * rng.standard_normal((shape.tokens, d)), dtype=np.float32),
+        "place": np.asarray(rng.standard_normal((shape.tokens, d)), dtype=np.float32),
         "blocks": {
             "qkv": draw(layers, d, 3 * d),
             "out": draw(layers, d, d, scale=small),
