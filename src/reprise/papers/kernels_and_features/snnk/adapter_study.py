@@ -118,7 +118,7 @@ def prepare(sizes: Sizes, number: int, *, seed: int = 0) -> Bench:
     """Train trunk number so-and-so on the source classes."""
     own, rng = 1000 * seed + number, np.random.default_rng([seed, 53, number])
     first, task = _tasks(sizes, own)
-    shape = Shape(first.x.shape[1], first.x.shape[2], sizes.width, sizes.depth, len(SOURCE))
+    shape = Shape(first.x.shape[1], first.x.shape[2], sizes.width, sizes.depth, len(SOURCE), max(2, sizes.width // 32))
     raw = transformer.start_trunk(shape, rng)
     still = transformer.no_adapters(shape, sizes.bottleneck)
     rows = batches(len(first.x), BATCH, sizes.trunk_steps, rng)

@@ -62,7 +62,7 @@ def _run(start: Any, free: Any, frozen: Any, z: list[Array], y: Array, rows: Arr
 
     def of_seed(parts: Any) -> Array:
         start, free, frozen, z, y, rows = parts
-        return jax.lax.map(lambda rate: one(start, free, frozen, z, y, rows, rate), rates)
+        return jax.vmap(lambda rate: one(start, free, frozen, z, y, rows, rate))(rates)
 
     # One seed after another: matrix products with a leading axis of seeds are slow on a CPU.
     return jax.lax.map(of_seed, (start, free, frozen, z, y, rows))

@@ -18,7 +18,7 @@ class Shape(NamedTuple):
     width: int
     depth: int
     classes: int
-    heads: int = 4
+    heads: int = 2
 
 
 def patches(x: Float[np.ndarray, "n pixels"], patch: int) -> Float[np.ndarray, "n tokens inputs"]:
