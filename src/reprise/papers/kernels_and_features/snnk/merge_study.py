@@ -103,7 +103,7 @@ def _distil(
         return merged_network(p, own, others), wrong
 
     # One network after another: matrix products with a leading axis of networks are slow on a CPU.
-    return jax.lax.map(lambda part: jax.vmap(lambda rate: one(*part, rate))(rates), (free, frozen["keep"]))
+    return jax.lax.map(lambda part: jax.vmap(lambda rate: one(part[0], part[1], rate))(rates), (free, frozen["keep"]))
 
 
 def merge(

@@ -45,13 +45,11 @@ def layers(found: Sequence[Row]) -> Drawn:
             chosen = [r for r in found if (r.variant.place, r.variant.trained) == (place, trained)]
             value, low, high = of_columns(np.stack([r.test for r in chosen], axis=1))
             same = [r for r in found if r.variant == chosen[0].variant._replace(trained="all")]
-            counts = [
-                (0.88 if trained == "rest" else 1.0) * r.layer for r in same
-            ]  # beside the trained one of its size
-            mark = pl.control if trained == "head" else pl.experiment
-            style = {} if trained == "head" else {"color": pl.GROUPS[2]}
-            mark(ax, counts, value, low, high, label=label, marker=marker, **style)
-            table += rows(f"layer {place}", label, counts, value, low, high)
+            aside = 0.88 if trained == "rest" else 1.0  # beside the trained one of the same size
+            where = [aside * r.layer for r in same]
+            colour = pl.CONTROL if trained == "head" else pl.GROUPS[2]
+            pl.experiment(ax, where, value, low, high, label=label, marker=marker, color=colour)
+            table += rows(f"layer {place}", label, where, value, low, high)
         pl.log_ticks(ax, "x")
         ax.set_xlabel("trained parameters of the layer")
     axes[0].set_ylabel("test accuracy")
