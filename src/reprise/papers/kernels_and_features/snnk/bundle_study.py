@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPRegressor
 
 from reprise import datasets, progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.snnk import bundles
 
 DEPTH = 2
@@ -79,6 +80,7 @@ class Errors(NamedTuple):
     seconds: tuple[float, float]
 
 
+@on_one_thread
 def compare(tables: Sequence[str], most: int, seeds: int, epochs: int, *, seed: int = 0) -> list[Errors]:
     """All methods on all problems; every choice is made on the validation part."""
     sizes = (FEW, *(s for s in (32, 128, 512) if s < most), most)
@@ -183,6 +185,7 @@ class Gap(NamedTuple):
     wrong: Float[np.ndarray, " steps"]
 
 
+@on_one_thread
 def gaps(tables: Sequence[str], m: int, steps: int, *, seed: int = 0) -> list[Gap]:
     """Descent and the closed form on the same features; the ridge is a thousandth of the number of points.
 

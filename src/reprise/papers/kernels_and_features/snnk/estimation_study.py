@@ -10,6 +10,7 @@ from jaxtyping import Float
 from reprise import progress, statistics
 from reprise.estimate import Estimate
 from reprise.kernels.projections import orthogonal_projection
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.snnk import moments
 from reprise.papers.kernels_and_features.snnk import universal as un
 from reprise.papers.kernels_and_features.snnk.spectra import COSINE, SPECTRA, Spectrum
@@ -51,6 +52,7 @@ def directions(kind: str, m: int, dimension: int, rng: np.random.Generator) -> F
     raise ValueError(f"kind: 'independent', 'orthogonal' or 'repeated', not {kind!r}")
 
 
+@on_one_thread
 def estimate(
     spectrum: Spectrum,
     features: Sequence[int],

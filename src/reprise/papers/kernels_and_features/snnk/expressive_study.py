@@ -10,6 +10,7 @@ from scipy.interpolate import BSpline, make_lsq_spline
 from reprise import statistics
 from reprise.estimate import Estimate
 from reprise.kernels.projections import arc_cosine, gaussian_projection, rectified
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.snnk import bundles
 from reprise.papers.kernels_and_features.snnk import universal as un
 from reprise.papers.kernels_and_features.snnk.spectra import COSINE
@@ -77,6 +78,7 @@ def r_squared(target: Vector, predicted: Vector) -> float:
     return float(1.0 - ((target - predicted) ** 2).sum() / ((target - target.mean()) ** 2).sum())
 
 
+@on_one_thread
 def regress(points: int, features: int, repeats: int, *, rectifier: bool = False, seed: int = 0) -> Regression:
     """Learn a target of one random w0 from Gaussian inputs, by one neuron (fresh features) and by a spline of w·x.
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from reprise import progress, statistics
 from reprise.estimate import Estimate
 from reprise.kernels.projections import gaussian_projection, orthogonal_projection, rectified
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.snnk import training
 from reprise.papers.kernels_and_features.snnk import universal as un
 from reprise.papers.kernels_and_features.snnk.estimation_study import rms
@@ -192,6 +193,7 @@ def drop(found: Merged, merges: int = 1, *, foreign: bool = False) -> Estimate:
     return statistics.paired_difference(found.test[:, 0], (found.other if foreign else found.test)[:, merges])
 
 
+@on_one_thread
 def by_formula(
     features: Sequence[int], points: int, draws: int, *, shared: bool = True, seed: int = 0
 ) -> Float[np.ndarray, "draws k"]:
