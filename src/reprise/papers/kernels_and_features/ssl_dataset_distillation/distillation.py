@@ -1,0 +1,188 @@
+r"""KRR-ST: images and targets by gradient descent through kernel ridge regression on a pool of networks.
+
+Each outer step takes one network of the pool at random, its features of the distilled images and of a batch of real
+views, the outer loss of `ridge_head`, and an AdamW step on images and targets; then that network takes one step of
+regression on the new pairs, or starts again if it is old enough.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+import reprise._x64  # noqa: F401
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets, ridge_head
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
+
+INNER_RATE, INNER_MOMENTUM, INNER_DECAY = 0.1, 0.9, 1e-3
+"""Stochastic gradient descent of the pool and of pre-training by regression."""
+
+
+class Recipe(NamedTuple):
+    """How to distil.
+
+    Attributes:
+        arch: the network that is distilled for.
+        pool: number of networks.
+        oldest: inner steps after which a network starts again.
+        steps: outer steps.
+        batch: real views a step.
+    """
+
+    arch: Architecture
+    pool: int
+    oldest: int
+    steps: int
+    batch: int
+
+
+class Choice(NamedTuple):
+    """What one distillation learns; traced, so that all variants share a compiled program.
+
+    Attributes:
+        rate: of AdamW at the first step.
+        images: 1 to learn the images, 0 to keep them.
+        targets: the same for targets.
+        fresh: 1 to start a network again after every use, so that all features are those of untrained networks.
+    """
+
+    rate: float
+    images: float = 1.0
+    targets: float = 1.0
+    fresh: float = 0.0
+
+
+class Distilled(NamedTuple):
+    """The distilled pairs, and what happened on the way.
+
+    Attributes:
+        images: shape (m, h, h).
+        targets: shape (m, p).
+        losses: outer loss at each step.
+        slopes: norms of the gradients in images and in targets, (steps, 2).
+    """
+
+    images: Float[np.ndarray, "m h h"]
+    targets: Float[np.ndarray, "m p"]
+    losses: Float[np.ndarray, " steps"]
+    slopes: Float[np.ndarray, "steps 2"]
+
+
+def distil(
+    recipe: Recipe,
+    choice: Choice,
+    start: tuple[Float[np.ndarray, "m h h"], Float[np.ndarray, "m p"]],
+    views: Float[np.ndarray, "n h h"],
+    wanted: Float[np.ndarray, "n p"],
+    key: PRNGKeyArray,
+) -> Distilled:
+    """Distil real views and the teacher's features of them into a few pairs.
+
+    Args:
+        recipe: sizes.
+        choice: what is learnt.
+        start: images and targets at the beginning.
+        views: real images, augmented.
+        wanted: the teacher's features of these very views.
+        key: of networks and batches.
+
+    Raises:
+        ValueError: views and features do not fit.
+        FloatingPointError: the outer loss is not finite at the end.
+    """
+    if len(views) != len(wanted) or start[1].shape[1] != wanted.shape[1]:
+        raise ValueError(f"views {views.shape}, features {wanted.shape} and targets {start[1].shape} do not fit")
+    arrays = [jnp.asarray(a, jnp.float32) for a in (*start, views, wanted)]
+    x, y, losses, slopes = _distil(recipe, Choice(*map(jnp.float32, choice)), *arrays, key)
+    if not np.isfinite(losses[-1]):
+        raise FloatingPointError(f"distillation diverged at rate {choice.rate:g}; take a smaller one")
+    return Distilled(*(np.asarray(a) for a in (x, y, losses, slopes)))
+
+
+def outer_loss(
+    arch: Architecture,
+    network: Network,
+    pairs: tuple[Array, Array],
+    views: Array,
+    wanted: Array,
+    *,
+    frozen: bool = False,
+    ridge: float | None = None,
+) -> Float[Array, ""]:
+    """Mean squared error, at real views, of the ridge head on a network's features of the distilled images."""
+    features, _ = convnets.embed(arch, network, pairs[0], train=False)
+    real = jax.lax.stop_gradient(convnets.embed(arch, network, views, train=False)[0])
+    return jnp.mean((wanted - ridge_head.predict(features, pairs[1], real, frozen=frozen, ridge=ridge)) ** 2)
+
+
+def regression_step(arch: Architecture, state: tuple[Network, Any], x: Array, y: Array) -> tuple[Network, Any]:
+    """One full-batch step of regression on pairs: SGD with momentum and weight decay, normalisation by the batch."""
+    network, speed = state
+
+    def loss(parts: Any) -> tuple[Array, Any]:
+        out, stats = convnets.outputs(arch, network._replace(body=parts[0], head=parts[1]), x, train=True)
+        return jnp.mean((out - y) ** 2), stats
+
+    parts = (network.body, network.head)
+    slope, stats = jax.grad(loss, has_aux=True)(parts)
+    speed = jax.tree.map(lambda v, g, w: INNER_MOMENTUM * v + g + INNER_DECAY * w, speed, slope, parts)
+    body, head = jax.tree.map(lambda w, v: w - INNER_RATE * v, parts, speed)
+    return Network(body, head, stats), speed
+
+
+@partial(jax.jit, static_argnames="recipe")
+def _distil(
+    recipe: Recipe, choice: Choice, x: Array, y: Array, views: Array, wanted: Array, key: PRNGKeyArray
+) -> tuple[Array, Array, Array, Array]:
+    arch = recipe.arch
+
+    def begin(key: PRNGKeyArray) -> tuple[Network, Any]:
+        network = convnets.create(arch, y.shape[1], key)
+        return network, jax.tree.map(jnp.zeros_like, (network.body, network.head))
+
+    def aged(parts: tuple[PRNGKeyArray, Array]) -> tuple[Network, Any]:
+        key, age = parts
+        return jax.lax.fori_loop(0, age, lambda _, s: regression_step(arch, s, x, y), begin(key))
+
+    first, second, third = jax.random.split(key, 3)
+    ages = jax.random.randint(second, (recipe.pool,), 1, recipe.oldest) * (choice.fresh < 0.5)
+    pool = jax.lax.map(aged, (jax.random.split(first, recipe.pool), ages))
+
+    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, tuple[Array, Array]]:
+        pairs, moments, pool, ages = carry
+        key, count = now
+        keys = jax.random.split(key, 3)
+        which = jax.random.randint(keys[0], (), 0, recipe.pool)
+        rows = jax.random.randint(keys[1], (recipe.batch,), 0, len(views))
+        state = jax.tree.map(lambda leaf: leaf[which], pool)
+        value, slopes = jax.value_and_grad(outer_loss, argnums=2)(arch, state[0], pairs, views[rows], wanted[rows])
+        rate = choice.rate * (1.0 - 0.999 * count / recipe.steps)
+        pairs, moments = _adam(pairs, slopes, moments, count, (rate * choice.images, rate * choice.targets))
+        old = (ages[which] >= recipe.oldest) | (choice.fresh > 0.5)
+        state = jax.lax.cond(old, lambda _: begin(keys[2]), lambda s: regression_step(arch, s, *pairs), state)
+        pool = jax.tree.map(lambda all_, one: all_.at[which].set(one), pool, state)
+        norms = jnp.stack([jnp.linalg.norm(s.ravel()) for s in slopes])
+        return (pairs, moments, pool, ages.at[which].set(jnp.where(old, 0, ages[which] + 1))), (value, norms)
+
+    moments = jax.tree.map(jnp.zeros_like, ((x, y), (x, y)))
+    steps = (jax.random.split(third, recipe.steps), jnp.arange(recipe.steps, dtype=jnp.float32))
+    (pairs, *_), (losses, norms) = jax.lax.scan(step, ((x, y), moments, pool, ages), steps)
+    return *pairs, losses, norms
+
+
+def _adam(
+    values: tuple[Array, ...], slopes: tuple[Array, ...], moments: tuple[Any, Any], count: Array, rates: tuple[Array, ...]
+) -> tuple[tuple[Array, ...], tuple[Any, Any]]:  # fmt: skip
+    """A step of Adam (AdamW without decay), with a rate for each value; its usual constants."""
+    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], slopes)
+    second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g**2, moments[1], slopes)
+    late = count + 1.0
+
+    def moved(value: Array, m: Array, v: Array, rate: Array) -> Array:
+        step = (m / (1.0 - 0.9**late)) / (jnp.sqrt(v / (1.0 - 0.999**late)) + 1e-8)
+        return (value - rate * step).astype(value.dtype)
+
+    return tuple(map(moved, values, first, second, rates)), (first, second)

@@ -1,0 +1,179 @@
+"""Claims C2 and C3: the closed form against descent and scikit-learn, and how well networks imitate the teacher."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
+
+from reprise import statistics
+from reprise.estimate import Estimate
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    convnets,
+    distillation,
+    jobs,
+    pretraining,
+    ridge_head,
+)
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.pretraining import Lesson
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import LABELLED, Sets, World
+
+HEADS = 3
+"""Random networks whose heads are compared."""
+OUTPUTS, NEW = 8, 64
+"""Target dimensions and held-out images of the comparison of heads."""
+
+
+class Head(NamedTuple):
+    """Features of a network on a random subset and on held-out images, targets, and a head trained by descent."""
+
+    features: Float[np.ndarray, "m d"]
+    targets: Float[np.ndarray, "m p"]
+    new: Float[np.ndarray, "n d"]
+    descent: ridge_head.Descent
+
+    def closed(self, *, constant: bool = True, scaled: bool = True) -> Float[np.ndarray, "n p"]:
+        """Predictions of the closed form."""
+        args = (jnp.asarray(a) for a in (self.features, self.targets, self.new))
+        return np.asarray(ridge_head.predict(*args, constant=constant, scaled=scaled))
+
+
+def heads(world: World, arch: Architecture, sets: Sequence[Sets], *, seed: int = 0) -> list[Head]:
+    """Untrained networks on the first random subset, whose heads are solved in closed form and by descent."""
+    x, y = sets[0].pairs["random, teacher"]
+    found = []
+    for key in jax.random.split(jax.random.key(seed), HEADS):
+        network = convnets.create(arch, 1, key)
+        both = jnp.concatenate([x, world.source.held_out[:NEW]])
+        features = np.asarray(convnets.embed(arch, network, both, train=False)[0], dtype=np.float64)
+        kept, new, targets = features[: len(x)], features[len(x) :], y[:, :OUTPUTS].astype(np.float64)
+        found.append(Head(kept, targets, new, ridge_head.descend(kept, targets, new)))
+    return found
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+def _worst(values: Sequence[float], method: str) -> Estimate:
+    return Estimate.exact(max(values), n=len(values), method=method, samples=values)
+
+
+def from_descent(found: Sequence[Head], *, constant: bool = True) -> Estimate:
+    """Largest relative distance of the closed form from the head that descent ends with."""
+    return _worst(
+        [_apart(h.closed(constant=constant), h.descent.predictions[-1]) for h in found], "largest over networks"
+    )
+
+
+def from_scikit_learn(found: Sequence[Head], *, scaled: bool = True) -> Estimate:
+    """Largest relative distance of the closed form from scikit-learn's ridge regression, on features and on the kernel."""
+    values = []
+    for h in found:
+        a, b = (np.concatenate([f, np.ones((len(f), 1))], axis=1) for f in (h.features, h.new))
+        gram = a @ a.T
+        ridge = ridge_head.SCALE * float(np.trace(gram))
+        primal = Ridge(alpha=ridge, fit_intercept=False, solver="svd").fit(a, h.targets).predict(b)
+        dual = KernelRidge(alpha=ridge, kernel="precomputed").fit(gram, h.targets).predict(b @ a.T)
+        values += [_apart(h.closed(scaled=scaled), other) for other in (primal, dual)]
+    return _worst(values, "largest over networks and both forms")
+
+
+def outer_gradient(
+    world: World, arch: Architecture, sets: Sequence[Sets], *, frozen: bool = False, seed: int = 0
+) -> Estimate:
+    """Largest relative difference of the outer gradient from central differences of the outer loss at a fixed penalty.
+
+    Everything in float64; along random directions, half of them in the images and half in the targets. With `frozen` no
+    gradient passes through the kernel of the distilled images.
+    """
+    x, y = (jnp.asarray(a, jnp.float64) for a in sets[0].pairs["random, teacher"])
+    views, wanted = (jnp.asarray(a[:NEW], jnp.float64) for a in (world.views, world.wanted))
+    network = jax.tree.map(lambda w: w.astype(jnp.float64), convnets.create(arch, 1, jax.random.key(seed)))
+    features = ridge_head.with_constant(convnets.embed(arch, network, x, train=False)[0])
+    ridge = ridge_head.SCALE * float(jnp.sum(features**2))
+    rng, step = np.random.default_rng([seed, 7]), 1e-4
+
+    @jax.jit
+    def value(pairs: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return distillation.outer_loss(arch, network, pairs, views, wanted, ridge=ridge)
+
+    @jax.jit
+    def slope(pairs: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        return jax.grad(lambda p: distillation.outer_loss(arch, network, p, views, wanted, frozen=frozen))(pairs)
+
+    slopes, values = slope((x, y)), []
+    for part in (0, 1, 0, 1):
+        way = rng.standard_normal((x, y)[part].shape)
+        way /= np.linalg.norm(way)
+        ahead, behind = ([x, y], [x, y])
+        ahead[part], behind[part] = ahead[part] + step * way, behind[part] - step * way
+        measured = float(value((ahead[0], ahead[1])) - value((behind[0], behind[1]))) / (2.0 * step)
+        values.append(abs(float(np.sum(np.asarray(slopes[part]) * way)) - measured) / abs(measured))
+    return _worst(values, "largest over directions")
+
+
+class Imitation(NamedTuple):
+    """Networks that were pre-trained on every small set, and their held-out errors.
+
+    Attributes:
+        networks: by (seed, method).
+        errors: relative to the mean predictor, by method, one a seed; of methods with teacher features.
+    """
+
+    networks: dict[tuple[int, str], Network]
+    errors: dict[str, Float[np.ndarray, " seeds"]]
+
+
+def lesson_of(world: World, name: str, regression_rate: float, label_rate: float) -> Lesson:
+    """How a method pre-trains: label-based ones on cross-entropy with augmentation, except for ridge regression."""
+    if name in LABELLED and name != "ridge on labels":
+        return pretraining.classification(label_rate, world.strong, world.source.background)
+    return pretraining.regression(regression_rate)
+
+
+def imitate(
+    world: World, arch: Architecture, sets: Sequence[Sets], steps: int, regression_rate: float, label_rate: float, *, seed: int = 0
+) -> Imitation:  # fmt: skip
+    """Pre-train a network on every small set; those of one seed begin with the same weights."""
+    work = [(i, name) for i in range(len(sets)) for name in sets[i].pairs]
+
+    def one(job: tuple[int, str]) -> Network:
+        i, name = job
+        lesson = lesson_of(world, name, regression_rate, label_rate)
+        return pretraining.pretrain(arch, lesson, *sets[i].pairs[name], steps, _key(seed, i))
+
+    networks = dict(zip(work, jobs.run(one, work, "pre-training"), strict=True))
+    for i in range(len(sets)):
+        networks[i, "no pre-training"] = pretraining.untrained(arch, world.wanted.shape[1], _key(seed, i))
+    names = [n for n in sets[0].pairs if n not in LABELLED and n != "untrained teacher"]
+    errors = {
+        name: np.asarray(
+            [pretraining.relative_error(arch, networks[i, name], world.source.held_out, world.held_out) for i in range(len(sets))]
+        )
+        for name in names
+    }  # fmt: skip
+    return Imitation(networks, errors)
+
+
+def _key(seed: int, index: int) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed + 77), index)
+
+
+def gain(found: Imitation, over: str, *, by: str = "KRR-ST") -> Estimate:
+    """Held-out error of one small set less that of another, paired by seed."""
+    return statistics.paired_difference(found.errors[over], found.errors[by])
+
+
+def gain_over_parts(found: Imitation, *, by: str = "KRR-ST") -> Estimate:
+    """Gain over learning targets alone or images alone, the smaller one, in its standard errors."""
+    values = []
+    for over in ("targets only", "images only"):
+        gaps = found.errors[over] - found.errors[by]
+        values.append(gaps / (gaps.std(ddof=1) / np.sqrt(len(gaps))))
+    return statistics.mean(min(values, key=lambda v: float(v.mean())))
