@@ -32,8 +32,13 @@ class Amounts(NamedTuple):
 STILL = Amounts()
 
 
+def pairing(*, flip: bool) -> Amounts:
+    """Views of self-supervised training."""
+    return Amounts(scale=0.5, shift=0.15, flip=0.5 * flip, contrast=0.6, noise=0.1)
+
+
 def strong(*, flip: bool) -> Amounts:
-    """For self-supervised training, and for pre-training on labels."""
+    """For pre-training on labels, distribution matching and students: zoom, shift, flip, contrast, noise, cut-out."""
     return Amounts(scale=0.3, shift=0.15, flip=0.5 * flip, contrast=0.4, noise=0.2, cut=0.3)
 
 

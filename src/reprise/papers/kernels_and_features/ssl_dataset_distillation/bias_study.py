@@ -1,6 +1,6 @@
 """Claim C1 as evidence: the scalar example, the bias of one draw, its decay, and what averaging gradients leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,11 +10,11 @@ from jaxtyping import Float
 from reprise import progress, statistics
 from reprise.estimate import Estimate
 from reprise.papers.kernels_and_features.ssl_dataset_distillation import gradient_bias, scalar_example
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.gradient_bias import Sampler
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.gradient_bias import Problem, Sampler
 
 GROUPS = 20
 """Repetitions are averaged in this many groups, which are the independent samples of a slope."""
-KINDS = {"denoiser": gradient_bias.denoiser, "network": gradient_bias.network}
+KINDS: dict[str, Callable[..., Problem]] = {"denoiser": gradient_bias.denoiser, "network": gradient_bias.network}
 LATE = 16
 """Draws from which on the expansion in 1/J is used for the network."""
 ERRORS = 5.0

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from reprise import statistics
 from reprise.estimate import Estimate
@@ -18,6 +18,7 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
     jobs,
     pretraining,
     ridge_head,
+    teacher,
 )
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.pretraining import Lesson
@@ -27,6 +28,8 @@ HEADS = 3
 """Random networks whose heads are compared."""
 OUTPUTS, NEW = 8, 64
 """Target dimensions and held-out images of the comparison of heads."""
+SMOOTH = 20
+"""Last outer steps over which a loss is averaged."""
 
 
 class Head(NamedTuple):
@@ -177,3 +180,35 @@ def gain_over_parts(found: Imitation, *, by: str = "KRR-ST") -> Estimate:
         gaps = found.errors[over] - found.errors[by]
         values.append(gaps / (gaps.std(ddof=1) / np.sqrt(len(gaps))))
     return statistics.mean(min(values, key=lambda v: float(v.mean())))
+
+
+def linear_accuracy(
+    train: tuple[Float[np.ndarray, "n p"], np.ndarray], test: tuple[Float[np.ndarray, "k p"], np.ndarray]
+) -> float:
+    """Test accuracy of scikit-learn's logistic regression on standardised features."""
+    mean, spread = train[0].mean(axis=0), train[0].std(axis=0) + 1e-6
+    model = LogisticRegression(max_iter=3000).fit((train[0] - mean) / spread, train[1])
+    return float(model.score((test[0] - mean) / spread, test[1]))
+
+
+def teacher_report(world: World) -> str:
+    """How the teacher fares with the source's labels, which its training never saw, beside an untrained one."""
+    source, count, found = world.source, min(1000, len(world.source.x)), []
+    for model in (world.teacher, world.untrained):
+        train, test = (teacher.features(model, x) for x in (source.x[:count], source.held_out))
+        found.append(100 * linear_accuracy((train, source.labels[:count]), (test, source.held_out_labels)))
+    losses = world.teacher.losses
+    return (
+        f"The teacher's loss fell from {losses[:10].mean():.1f} to {losses[-10:].mean():.1f}. A linear classifier of the source's "
+        f"classes on {count} labelled images reaches {found[0]:.1f} % on its features, {found[1]:.1f} % on those of random weights."
+    )
+
+
+def closed_form_report(world: World, sets: Sequence[Sets], found: Imitation) -> str:
+    """The error of ridge heads on the pool at the end of distillation, beside that of networks from scratch."""
+    spread = float(np.mean((world.wanted - world.wanted.mean(axis=0)) ** 2))
+    heads = [float(s.distilled["KRR-ST"].losses[-SMOOTH:].mean()) / spread for s in sets]
+    return (
+        f"At the end of distillation ridge heads on the pool's bodies leave {np.mean(heads):.3f} of the variance of the views' "
+        f"features; networks from scratch leave {found.errors['KRR-ST'].mean():.3f} of that of held-out images."
+    )

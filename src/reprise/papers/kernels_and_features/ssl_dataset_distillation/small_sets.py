@@ -4,11 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from reprise.papers.kernels_and_features.ssl_dataset_distillation import baselines, image_tasks, jobs, teacher
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import Amounts, augment, mild, strong
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import (
+    Amounts,
+    augment,
+    mild,
+    pairing,
+    strong,
+)
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.distillation import Choice, Distilled, Recipe, distil
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import Source
@@ -55,16 +62,15 @@ def make_world(source: Source, channels: Sequence[int], steps: int, batch: int, 
     """Train the teacher on the unlabelled images, and cache views and features."""
     arch = Architecture("conv", tuple(channels), source.x.shape[1], pooled=True)
     key = jax.random.key(seed)
-    amounts = strong(flip=source.flips)
-
+    amounts = pairing(flip=source.flips)
     trained = teacher.train(arch, source.x, source.background, amounts, steps=steps, batch=batch, key=key)
     untrained = teacher.untrained(arch, source.x, batch=batch, key=key)
-    repeated = np.concatenate([source.x] * VIEWS)
+    repeated = jnp.asarray(np.concatenate([source.x] * VIEWS))
     drawn = augment(jax.random.fold_in(key, 1), repeated, source.background, mild(flip=source.flips))
     views = np.asarray(drawn)
     return World(
         source, trained, untrained, views, teacher.features(trained, views), teacher.features(trained, source.held_out),
-        np.tile(source.labels, VIEWS), amounts,
+        np.tile(source.labels, VIEWS), strong(flip=source.flips),
     )  # fmt: skip
 
 
@@ -136,8 +142,8 @@ def _variant(world: World, recipe: Recipe, sizes: Sizes, start: _Start, name: st
         rng = np.random.default_rng([seed, 5])
         wanted, pairs = rng.permutation(wanted), (pairs[0], rng.permutation(pairs[1]))
     elif name == "untrained teacher":
-        wanted, pairs = (teacher.features(world.untrained, x) for x in (world.views, pairs[0]))
-        pairs = (start.plain[0], pairs)
+        wanted = teacher.features(world.untrained, world.views)
+        pairs = (pairs[0], teacher.features(world.untrained, pairs[0]))
     elif name == "ridge on labels":
         images, labels = start.labelled
         size = wanted.shape[1]

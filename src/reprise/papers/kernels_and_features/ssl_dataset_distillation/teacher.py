@@ -52,7 +52,7 @@ def train(
     *,
     steps: int,
     batch: int,
-    rate: float = 2e-3,
+    rate: float = 4e-3,
     key: PRNGKeyArray,
 ) -> Teacher:
     """Train a teacher.

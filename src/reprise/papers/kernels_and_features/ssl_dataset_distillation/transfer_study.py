@@ -9,11 +9,17 @@ from jaxtyping import Float
 
 from reprise import statistics
 from reprise.estimate import Estimate
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import image_tasks, jobs, pretraining
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    image_tasks,
+    imitation_study,
+    jobs,
+    pretraining,
+    teacher,
+)
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import Target
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.pretraining import Transfer
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import CONTROLS, LABELLED
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import CONTROLS, LABELLED, World
 
 METHODS = ("no pre-training", *LABELLED, "random, teacher", "KRR-ST")
 """What is compared; the last is the method."""
@@ -153,3 +159,25 @@ def mean_gain(found: Accuracies, over: str, *, by: str = "KRR-ST", linear: bool 
     values = found.of(linear=linear)
     gaps = np.mean([values[n, by] - values[n, over] for n in found.targets], axis=0)
     return statistics.paired_difference(gaps, np.zeros_like(gaps))
+
+
+def teacher_report(world: World, targets: Mapping[tuple[str, int], Target]) -> str:
+    """What the teacher's own features are worth on the targets, beside those of random weights: the ceiling of imitation."""
+    lines = []
+    for name in dict.fromkeys(n for n, _ in targets):
+        found = []
+        for model in (world.teacher, world.untrained):
+            rates = [
+                imitation_study.linear_accuracy(
+                    (teacher.features(model, t.x), t.y), (teacher.features(model, t.x_test), t.y_test)
+                )
+                for (n, _), t in targets.items()
+                if n == name
+            ]
+            found.append(100 * float(np.mean(rates)))
+        lines.append(f"{name} {found[0]:.1f} % ({found[1]:.1f} %)")
+    return (
+        "Linear classifiers on the features of the teacher itself, and in brackets of random weights: "
+        + ", ".join(lines)
+        + "."
+    )
