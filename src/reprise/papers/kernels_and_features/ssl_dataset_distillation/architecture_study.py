@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 
 from reprise import statistics
 from reprise.estimate import Estimate
 from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    convnets,
     imitation_study,
     jobs,
     pretraining,
@@ -63,11 +63,11 @@ def generalise(
             i, name = job
             pairs = shuffle_pixels(sets[i].pairs["KRR-ST"], seed=seed) if name == SHUFFLED else sets[i].pairs[name]
             lesson = imitation_study.lesson_of(world, name, regression_rate, label_rate)
-            return pretraining.pretrain(arch, lesson, *pairs, steps, jax.random.key(seed + i))
+            return pretraining.pretrain(arch, lesson, *pairs, steps, seed=[seed, 22, i])
 
         networks = dict(zip(work, jobs.run(one, work, f"pre-training ({kind})"), strict=True))
         for i in range(len(sets)):
-            networks[i, COMPARED[0]] = pretraining.untrained(arch, world.wanted.shape[1], jax.random.key(seed + i))
+            networks[i, COMPARED[0]] = convnets.create(arch, world.wanted.shape[1], [seed, 22, i])
         found[kind] = transfer_study.evaluate(
             arch, networks, COMPARED, targets, examples, f"transfer ({kind})", seed=seed
         )

@@ -58,16 +58,13 @@ def augment(
         background: the value outside of an image and in a cut-out.
         amounts: what is random, and how much.
     """
-    keys = jax.random.split(key, 8)
+    first, second = jax.random.split(key)
     count, side = x.shape[:2]
     centre = (side - 1) / 2.0
-
-    def uniform(key: PRNGKeyArray, *shape: int) -> Array:
-        return jax.random.uniform(key, (count, *shape), jnp.float32, -1.0, 1.0)
-
-    zoom = jnp.exp(amounts.scale * uniform(keys[0], 1))
-    shift = amounts.shift * side * uniform(keys[1], 2)
-    mirror = jnp.where(jax.random.uniform(keys[2], (count, 1)) < amounts.flip, -1.0, 1.0).astype(jnp.float32)
+    drawn = jax.random.uniform(first, (count, 7), jnp.float32, -1.0, 1.0)
+    zoom = jnp.exp(amounts.scale * drawn[:, :1])
+    shift = amounts.shift * side * drawn[:, 1:3]
+    mirror = jnp.where(drawn[:, 3:4] < 2.0 * amounts.flip - 1.0, -1.0, 1.0).astype(jnp.float32)
     place = jnp.arange(side, dtype=jnp.float32) - jnp.float32(centre)
     rows, columns = place * zoom + shift[:, :1], mirror * (place * zoom) + shift[:, 1:]
 
@@ -75,9 +72,9 @@ def augment(
         return jnp.maximum(0.0, 1.0 - jnp.abs(where[:, :, None] - place))
 
     moved = jnp.einsum("nij,njk,nlk->nil", interpolation(rows), x - background, interpolation(columns))
-    moved = moved * jnp.exp(amounts.contrast * uniform(keys[3]))[:, None, None]
-    moved = moved + amounts.noise * jax.random.normal(keys[4], moved.shape, jnp.float32)
-    corner = centre * uniform(keys[5], 2)
+    moved = moved * jnp.exp(amounts.contrast * drawn[:, 4])[:, None, None]
+    moved = moved + amounts.noise * jax.random.normal(second, moved.shape, jnp.float32)
+    corner = centre * drawn[:, 5:]
     inside = [jnp.abs(place - corner[:, i : i + 1]) < amounts.cut * side / 2.0 for i in range(2)]
     kept = jnp.where(inside[0][:, :, None] & inside[1][:, None, :], 0.0, moved)
     return (kept + background).astype(jnp.float32)

@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 import reprise._x64  # noqa: F401
 from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import Amounts, augment
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import SEEN, Source
 
 LabelledSet = tuple[Float[np.ndarray, "m h h"], Int[np.ndarray, " m"]]
@@ -59,7 +59,7 @@ def class_vectors(labels: Int[np.ndarray, " m"], outputs: int, *, centred: bool)
 
 
 def match_distributions(
-    arch: Architecture, source: Source, start: LabelledSet, amounts: Amounts, *, steps: int, rate: float, batch: int, key: PRNGKeyArray
+    arch: Architecture, source: Source, start: LabelledSet, amounts: Amounts, *, steps: int, rate: float, batch: int, seed: int
 ) -> Float[np.ndarray, "m h h"]:  # fmt: skip
     """Distribution matching: images whose class means agree with real ones on features of ever new random networks.
 
@@ -71,42 +71,41 @@ def match_distributions(
         steps: of Adam.
         rate: of Adam, falling linearly.
         batch: real images of each class a step.
-        key: of networks, batches and views.
+        seed: of networks, batches and views.
     """
-    groups = [np.flatnonzero(source.labels == label) for label in SEEN]
-    least = min(len(g) for g in groups)
-    rows = jnp.asarray(np.stack([g[:least] for g in groups]))
-    args = (jnp.asarray(source.x), rows, jnp.asarray(start[0]), source.background, amounts, jnp.float32(rate), key)
-    return np.asarray(_match(arch, *args, steps, batch))
+    rng, groups = np.random.default_rng([seed, 14]), [np.flatnonzero(source.labels == label) for label in SEEN]
+    rows = np.stack([rng.choice(group, (steps, batch)) for group in groups], axis=1)
+    network, key = convnets.create(arch, 1, [seed, 15]), jax.random.key(seed)
+    args = (jnp.asarray(source.x), jnp.asarray(rows, jnp.int32), jnp.asarray(start[0]), source.background, amounts)
+    return np.asarray(_match(arch, network, *args, jnp.float32(rate), key))
 
 
-@partial(jax.jit, static_argnames=("arch", "steps", "batch"))
+@partial(jax.jit, static_argnames="arch")
 def _match(
-    arch: Architecture, real: Array, rows: Array, begin: Array, background: float, amounts: Amounts, rate: Array,
-    key: PRNGKeyArray, steps: int, batch: int,
+    arch: Architecture, shape: Network, real: Array, rows: Int[Array, "steps classes batch"], begin: Array, background: float,
+    amounts: Amounts, rate: Array, key: PRNGKeyArray,
 ) -> Array:  # fmt: skip
-    classes, each = len(SEEN), len(begin) // len(SEEN)
+    steps, classes, batch = rows.shape
+    each = len(begin) // classes
 
     def loss(x: Array, images: Array, keys: Array) -> Array:
-        network = convnets.create(arch, 1, keys[0])
+        network = convnets.redrawn(shape, keys[0])
         both = augment(keys[1], jnp.concatenate([x, images]), background, amounts)
-        made, _ = convnets.embed(arch, network, both[: len(x)], train=True)
-        true, _ = convnets.embed(arch, network, jax.lax.stop_gradient(both[len(x) :]), train=True)
+        features, _ = convnets.embed(arch, network, both, train=True)
+        made, true = features[: len(x)], jax.lax.stop_gradient(features[len(x) :])
         gaps = made.reshape(classes, each, -1).mean(axis=1) - true.reshape(classes, batch, -1).mean(axis=1)
         return jnp.sum(gaps**2)
 
-    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, None]:
+    def step(carry: Any, now: tuple[Array, Array, Array]) -> tuple[Any, None]:
         x, m, v = carry
-        key, count = now
-        keys = jax.random.split(key, 3)
-        picked = rows[jnp.arange(classes)[:, None], jax.random.randint(keys[2], (classes, batch), 0, rows.shape[1])]
+        keys, picked, count = now
         g = jax.grad(loss)(x, real[picked.ravel()], keys)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         move = (m / (1.0 - 0.9 ** (count + 1.0))) / (jnp.sqrt(v / (1.0 - 0.999 ** (count + 1.0))) + 1e-8)
         return ((x - rate * (1.0 - count / steps) * move).astype(x.dtype), m, v), None
 
     still = jnp.zeros_like(begin)
-    times = (jax.random.split(key, steps), jnp.arange(steps, dtype=jnp.float32))
+    times = (jax.random.split(key, (steps, 2)), rows, jnp.arange(steps, dtype=jnp.float32))
     return jax.lax.scan(step, (begin, still, still), times)[0][0]
 
 

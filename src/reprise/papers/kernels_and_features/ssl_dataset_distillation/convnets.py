@@ -11,10 +11,12 @@ normalisation are plain pytrees. Convolutions are products of patches and weight
 | `mlp` | fully connected layers with batch normalisation and ReLU |
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
@@ -89,21 +91,41 @@ def width(arch: Architecture) -> int:
     return arch.channels[-1] * (arch.side >> len(arch.channels)) ** 2
 
 
-def create(arch: Architecture, outputs: int, key: PRNGKeyArray) -> Network:
-    r"""Draw a network: weights $N(0,2/\text{fan in})$, head $N(0,1/\text{features})$, normalisations at the identity."""
-    keys = jax.random.split(key, len(layers(arch)) + 1)
+def create(arch: Architecture, outputs: int, seed: int | Sequence[int]) -> Network:
+    r"""Draw a network: weights $N(0,2/\text{fan in})$, head $N(0,1/\text{features})$, normalisations at the identity.
+
+    Drawn by NumPy: a program that holds no random numbers compiles in a fraction of the time.
+    """
+    rng = np.random.default_rng(seed)
     body = [
-        {"w": jax.random.normal(k, (i, o), jnp.float32) * jnp.float32((2.0 / i) ** 0.5), "g": jnp.ones(o, jnp.float32), "b": jnp.zeros(o, jnp.float32)}
-        for k, (i, o) in zip(keys, layers(arch), strict=False)
-    ]  # fmt: skip
-    stats = [{"mean": jnp.zeros(o, jnp.float32), "var": jnp.ones(o, jnp.float32)} for _, o in layers(arch)]
-    return Network(body, new_head(width(arch), outputs, keys[-1]), stats)
+        {"w": _normal(rng, i, o) * np.float32(2.0**0.5), "g": np.ones(o, np.float32), "b": np.zeros(o, np.float32)}
+        for i, o in layers(arch)
+    ]
+    stats = [{"mean": np.zeros(o, np.float32), "var": np.ones(o, np.float32)} for _, o in layers(arch)]
+    made: Any = (body, new_head(width(arch), outputs, rng), stats)
+    return Network(*jax.tree.map(jnp.asarray, made))
 
 
-def new_head(features: int, outputs: int, key: PRNGKeyArray) -> dict[str, Array]:
+def new_head(features: int, outputs: int, rng: np.random.Generator) -> dict[str, Any]:
     """A fresh linear layer."""
-    drawn = jax.random.normal(key, (features, outputs), jnp.float32) * jnp.float32(features**-0.5)
-    return {"w": drawn, "b": jnp.zeros(outputs, jnp.float32)}
+    return {"w": jnp.asarray(_normal(rng, features, outputs)), "b": jnp.zeros(outputs, jnp.float32)}
+
+
+def _normal(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarray:
+    return rng.standard_normal((inputs, outputs), np.float32) / np.float32(inputs**0.5)
+
+
+def redrawn(network: Network, key: PRNGKeyArray) -> Network:
+    """The same network with other random weights, inside a compiled program; one draw for all of them."""
+    weights = [layer["w"] for layer in network.body]
+    drawn = jax.random.normal(key, (sum(w.size for w in weights),), jnp.float32)
+    parts, begin = [], 0
+    for layer in network.body:
+        rows, columns = layer["w"].shape
+        part = drawn[begin : begin + rows * columns].reshape(rows, columns)
+        parts.append({**layer, "w": part * jnp.float32((2.0 / rows) ** 0.5)})
+        begin += rows * columns
+    return network._replace(body=parts)
 
 
 def embed(
@@ -180,7 +202,10 @@ def patches(x: Float[Array, "n h w c"]) -> Float[Array, "n h w 9c"]:
     """
     height, width_ = x.shape[1:3]
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return jnp.concatenate([padded[:, i : i + height, j : j + width_] for i in range(3) for j in range(3)], axis=-1)
+    # Without the barriers what comes before and after is compiled, and computed, nine times over.
+    padded = jax.lax.optimization_barrier(padded)
+    found = jnp.concatenate([padded[:, i : i + height, j : j + width_] for i in range(3) for j in range(3)], axis=-1)
+    return jax.lax.optimization_barrier(found)
 
 
 def _quarters(x: Float[Array, "n h w c"]) -> list[Float[Array, "n h2 w2 c"]]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from reprise import statistics
 from reprise.estimate import Estimate
@@ -38,14 +38,15 @@ def make_task(
 ) -> Task:
     """Train the classifier on labelled target images, from scratch."""
     target = image_tasks.load_target(name, source, arch.side, examples, 0, tests, seed=seed)
-    body = convnets.create(arch, 1, jax.random.key(seed))
-    trained = _classifier(arch, (body.body, body.stats), jnp.asarray(target.x), jnp.asarray(target.y), steps)
+    body = convnets.create(arch, 1, [seed, 23])
+    head, rows = pretraining.course(arch, examples, steps, seed=seed)
+    trained = _classifier(arch, (body.body, body.stats), head, jnp.asarray(target.x), jnp.asarray(target.y), rows)
     return Task(arch, trained, target, pretraining.accuracy(arch, trained, target.x_test, target.y_test))
 
 
-@partial(jax.jit, static_argnames=("arch", "steps"))
-def _classifier(arch: Architecture, body: Any, x: Array, y: Array, steps: int) -> Network:
-    return pretraining.fine_tune(arch, body, x, y, jnp.float32(TEACHER_RATE), jax.random.key(0), steps)
+@partial(jax.jit, static_argnames="arch")
+def _classifier(arch: Architecture, body: Any, head: Any, x: Array, y: Array, rows: Array) -> Network:
+    return pretraining.fine_tune(arch, body, head, x, y, jnp.float32(TEACHER_RATE), rows)
 
 
 class Study(NamedTuple):
@@ -92,47 +93,49 @@ def students(
         i, name = job
         images, start, study = variants[name]
         body = networks[i, start]
-        x, key = jnp.asarray(sets[i].pairs[images][0]), jax.random.key(seed + i)
-        outs = _student(
-            task.arch, (body.body, body.stats), task.classifier, jax.tree.map(jnp.float32, study), x, jnp.asarray(task.target.x_test), key, steps
-        )  # fmt: skip
+        x, rng = jnp.asarray(sets[i].pairs[images][0]), np.random.default_rng([seed, 24, i])
+        head = convnets.new_head(convnets.width(task.arch), CLASSES, rng)
+        orders = rng.permuted(np.tile(np.arange(len(x)), (steps, 1)), axis=1)
+        begin, traced = (body.body, body.stats, head), jax.tree.map(jnp.float32, study)
+        given = (x, jnp.asarray(task.target.x_test), jnp.asarray(orders, jnp.int32), jax.random.key(seed + i))
+        outs = _student(task.arch, begin, task.classifier, traced, *given)
         return float(np.mean(np.asarray(outs).argmax(axis=1) == task.target.y_test))
 
     found = dict(zip(work, jobs.run(one, work, "students"), strict=True))
     return {name: np.asarray([found[i, name] for i in range(len(sets))]) for name in STUDENTS}
 
 
-@partial(jax.jit, static_argnames=("arch", "steps"))
+@partial(jax.jit, static_argnames="arch")
 def _student(
-    arch: Architecture, body: Any, classifier: Network, study: Study, x: Array, x_test: Array, key: PRNGKeyArray, steps: int
+    arch: Architecture, body: Any, classifier: Network, study: Study, x: Array, x_test: Array,
+    orders: Int[Array, "steps m"], key: PRNGKeyArray,
 ) -> Array:  # fmt: skip
-    first, draws = jax.random.split(key)
-    head = convnets.new_head(convnets.width(arch), CLASSES, first)
+    steps = len(orders)
 
     def loss(parts: Any, images: Array, wanted: Array) -> Array:
         out, _ = convnets.outputs(arch, Network(parts[0], parts[1], body[1]), images, train=True)
         return -jnp.mean(jnp.sum(wanted * jax.nn.log_softmax(out), axis=1))
 
-    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, None]:
+    def step(carry: Any, now: tuple[Array, Array, Array]) -> tuple[Any, None]:
         parts, m, v = carry
-        keys = jax.random.split(now[0], 3)
+        keys, order, count = now
         seen = augment(keys[0], x, study.background, study.amounts)
         images = jnp.where(study.noise > 0.5, jax.random.normal(keys[1], x.shape, jnp.float32), seen)
         wanted = jax.nn.softmax(convnets.outputs(arch, classifier, images, train=True)[0])
-        wanted = jnp.where(study.permuted > 0.5, jax.random.permutation(keys[2], wanted), wanted)
+        wanted = jnp.where(study.permuted > 0.5, wanted[order], wanted)
         g = jax.grad(loss)(parts, images, wanted)
         m = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, m, g)
         v = jax.tree.map(lambda a, b: 0.999 * a + 0.001 * b**2, v, g)
-        late = now[1] + 1.0
-        rate = STUDENT_RATE * 0.5 * (1.0 + jnp.cos(jnp.pi * now[1] / steps))
+        late = count + 1.0
+        rate = STUDENT_RATE * 0.5 * (1.0 + jnp.cos(jnp.pi * count / steps))
         parts = jax.tree.map(
             lambda p, a, b: (p - rate * (a / (1 - 0.9**late)) / (jnp.sqrt(b / (1 - 0.999**late)) + 1e-8)).astype(p.dtype), parts, m, v
         )  # fmt: skip
         return (parts, m, v), None
 
-    parts = (body[0], head)
+    parts = (body[0], body[2])
     still = jax.tree.map(jnp.zeros_like, parts)
-    times = (jax.random.split(draws, steps), jnp.arange(steps, dtype=jnp.float32))
+    times = (jax.random.split(key, (steps, 2)), orders, jnp.arange(steps, dtype=jnp.float32))
     (parts, _, _), _ = jax.lax.scan(step, (parts, still, still), times)
     return convnets.outputs(arch, Network(parts[0], parts[1], body[1]), x_test, train=True)[0]
 

@@ -5,20 +5,24 @@ views, the outer loss of `ridge_head`, and an AdamW step on images and targets; 
 regression on the new pairs, or starts again if it is old enough.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 import reprise._x64  # noqa: F401
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets, ridge_head
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets, pretraining, ridge_head
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.pretraining import Training
 
-INNER_RATE, INNER_MOMENTUM, INNER_DECAY = 0.1, 0.9, 1e-3
-"""Stochastic gradient descent of the pool and of pre-training by regression."""
+INNER = pretraining.regression(0.1)._replace(drop=1.0)
+"""The pool's regression: SGD at a constant rate of 0.1 with momentum 0.9 and weight decay 1e-3."""
+SPARE = 32
+"""Untrained networks that take the place of old ones, in turn."""
 
 
 class Recipe(NamedTuple):
@@ -77,7 +81,8 @@ def distil(
     start: tuple[Float[np.ndarray, "m h h"], Float[np.ndarray, "m p"]],
     views: Float[np.ndarray, "n h h"],
     wanted: Float[np.ndarray, "n p"],
-    key: PRNGKeyArray,
+    *,
+    seed: int,
 ) -> Distilled:
     """Distil real views and the teacher's features of them into a few pairs.
 
@@ -87,7 +92,7 @@ def distil(
         start: images and targets at the beginning.
         views: real images, augmented.
         wanted: the teacher's features of these very views.
-        key: of networks and batches.
+        seed: of networks, ages and batches.
 
     Raises:
         ValueError: views and features do not fit.
@@ -96,7 +101,14 @@ def distil(
     if len(views) != len(wanted) or start[1].shape[1] != wanted.shape[1]:
         raise ValueError(f"views {views.shape}, features {wanted.shape} and targets {start[1].shape} do not fit")
     arrays = [jnp.asarray(a, jnp.float32) for a in (*start, views, wanted)]
-    x, y, losses, slopes = _distil(recipe, Choice(*map(jnp.float32, choice)), *arrays, key)
+    rng = np.random.default_rng([seed, 17])
+    ages = rng.integers(1, recipe.oldest, recipe.pool) * (choice.fresh < 0.5)
+    pool = _stacked([_aged(recipe.arch, int(age), arrays[0], arrays[1], [seed, 18, i]) for i, age in enumerate(ages)])
+    spare = _stacked([_aged(recipe.arch, 0, arrays[0], arrays[1], [seed, 19, i]) for i in range(SPARE)])
+    which = jnp.asarray(rng.integers(0, recipe.pool, recipe.steps), jnp.int32)
+    rows = jnp.asarray(rng.integers(0, len(views), (recipe.steps, recipe.batch)), jnp.int32)
+    traced = Choice(*map(jnp.float32, choice))
+    x, y, losses, slopes = _distil(recipe, traced, *arrays, (pool, jnp.asarray(ages)), spare, which, rows)
     if not np.isfinite(losses[-1]):
         raise FloatingPointError(f"distillation diverged at rate {choice.rate:g}; take a smaller one")
     return Distilled(*(np.asarray(a) for a in (x, y, losses, slopes)))
@@ -118,58 +130,44 @@ def outer_loss(
     return jnp.mean((wanted - ridge_head.predict(features, pairs[1], real, frozen=frozen, ridge=ridge)) ** 2)
 
 
-def regression_step(arch: Architecture, state: tuple[Network, Any], x: Array, y: Array) -> tuple[Network, Any]:
-    """One full-batch step of regression on pairs: SGD with momentum and weight decay, normalisation by the batch."""
-    network, speed = state
+def _aged(arch: Architecture, age: int, x: Array, y: Array, seed: Sequence[int]) -> Training:
+    """A network of the pool after so many steps of regression on the pairs."""
+    network = convnets.create(arch, y.shape[1], seed)
+    state = Training(network, jax.tree.map(jnp.zeros_like, (network.body, network.head)))
+    if age == 0:
+        return state
+    return pretraining.train(arch, INNER, state, x, y, jnp.int32(age), jax.random.key(0))
 
-    def loss(parts: Any) -> tuple[Array, Any]:
-        out, stats = convnets.outputs(arch, network._replace(body=parts[0], head=parts[1]), x, train=True)
-        return jnp.mean((out - y) ** 2), stats
 
-    parts = (network.body, network.head)
-    slope, stats = jax.grad(loss, has_aux=True)(parts)
-    speed = jax.tree.map(lambda v, g, w: INNER_MOMENTUM * v + g + INNER_DECAY * w, speed, slope, parts)
-    body, head = jax.tree.map(lambda w, v: w - INNER_RATE * v, parts, speed)
-    return Network(body, head, stats), speed
+def _stacked(states: Sequence[Training]) -> Training:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
 @partial(jax.jit, static_argnames="recipe")
 def _distil(
-    recipe: Recipe, choice: Choice, x: Array, y: Array, views: Array, wanted: Array, key: PRNGKeyArray
-) -> tuple[Array, Array, Array, Array]:
+    recipe: Recipe, choice: Choice, x: Array, y: Array, views: Array, wanted: Array, pool: tuple[Training, Array],
+    spare: Training, which: Int[Array, " steps"], rows: Int[Array, "steps batch"],
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     arch = recipe.arch
 
-    def begin(key: PRNGKeyArray) -> tuple[Network, Any]:
-        network = convnets.create(arch, y.shape[1], key)
-        return network, jax.tree.map(jnp.zeros_like, (network.body, network.head))
-
-    def aged(parts: tuple[PRNGKeyArray, Array]) -> tuple[Network, Any]:
-        key, age = parts
-        return jax.lax.fori_loop(0, age, lambda _, s: regression_step(arch, s, x, y), begin(key))
-
-    first, second, third = jax.random.split(key, 3)
-    ages = jax.random.randint(second, (recipe.pool,), 1, recipe.oldest) * (choice.fresh < 0.5)
-    pool = jax.lax.map(aged, (jax.random.split(first, recipe.pool), ages))
-
-    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, tuple[Array, Array]]:
-        pairs, moments, pool, ages = carry
-        key, count = now
-        keys = jax.random.split(key, 3)
-        which = jax.random.randint(keys[0], (), 0, recipe.pool)
-        rows = jax.random.randint(keys[1], (recipe.batch,), 0, len(views))
+    def step(carry: Any, now: tuple[Array, Array, Array]) -> tuple[Any, tuple[Array, Array]]:
+        pairs, moments, pool, ages, used = carry
+        which, rows, count = now
         state = jax.tree.map(lambda leaf: leaf[which], pool)
-        value, slopes = jax.value_and_grad(outer_loss, argnums=2)(arch, state[0], pairs, views[rows], wanted[rows])
+        value, slopes = jax.value_and_grad(outer_loss, argnums=2)(arch, state.network, pairs, views[rows], wanted[rows])
         rate = choice.rate * (1.0 - 0.999 * count / recipe.steps)
         pairs, moments = _adam(pairs, slopes, moments, count, (rate * choice.images, rate * choice.targets))
         old = (ages[which] >= recipe.oldest) | (choice.fresh > 0.5)
-        state = jax.lax.cond(old, lambda _: begin(keys[2]), lambda s: regression_step(arch, s, *pairs), state)
+        moved = pretraining.train_step(arch, INNER, state, pairs[0], pairs[1], INNER.rate)
+        state = jax.tree.map(lambda new, now: jnp.where(old, new[used % SPARE], now), spare, moved)
         pool = jax.tree.map(lambda all_, one: all_.at[which].set(one), pool, state)
         norms = jnp.stack([jnp.linalg.norm(s.ravel()) for s in slopes])
-        return (pairs, moments, pool, ages.at[which].set(jnp.where(old, 0, ages[which] + 1))), (value, norms)
+        ages = ages.at[which].set(jnp.where(old, 0, ages[which] + 1))
+        return (pairs, moments, pool, ages, used + old), (value, norms)
 
     moments = jax.tree.map(jnp.zeros_like, ((x, y), (x, y)))
-    steps = (jax.random.split(third, recipe.steps), jnp.arange(recipe.steps, dtype=jnp.float32))
-    (pairs, *_), (losses, norms) = jax.lax.scan(step, ((x, y), moments, pool, ages), steps)
+    begin = ((x, y), moments, *pool, jnp.int32(0))
+    (pairs, *_), (losses, norms) = jax.lax.scan(step, begin, (which, rows, jnp.arange(recipe.steps, dtype=jnp.float32)))
     return *pairs, losses, norms
 
 

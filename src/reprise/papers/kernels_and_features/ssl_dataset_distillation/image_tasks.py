@@ -61,7 +61,7 @@ def load_source(name: str, side: int, unlabelled: int, held_out: int, *, seed: i
         if have < want:
             raise ValueError(f"{part}: {name} has {have} such images at most, not {want}")
     rng = np.random.default_rng([seed, 1])
-    rows, others = rng.permutation(len(x))[:unlabelled], rng.permutation(len(x_test))[:held_out]
+    rows, others = rng.permutation(len(x))[:unlabelled], rng.permutation(len(x_test))[-held_out:]
     mean, spread = float(x[rows].mean()), float(x[rows].std())
     scaled, held = ((part - mean) / spread for part in (x[rows], x_test[others]))
     return Source(name, _f32(scaled), y[rows], _f32(held), y_test[others], -mean / spread)

@@ -50,8 +50,8 @@ def heads(world: World, arch: Architecture, sets: Sequence[Sets], *, seed: int =
     """Untrained networks on the first random subset, whose heads are solved in closed form and by descent."""
     x, y = sets[0].pairs["random, teacher"]
     found = []
-    for key in jax.random.split(jax.random.key(seed), HEADS):
-        network = convnets.create(arch, 1, key)
+    for i in range(HEADS):
+        network = convnets.create(arch, 1, [seed, 20, i])
         both = jnp.concatenate([x, world.source.held_out[:NEW]])
         features = np.asarray(convnets.embed(arch, network, both, train=False)[0], dtype=np.float64)
         kept, new, targets = features[: len(x)], features[len(x) :], y[:, :OUTPUTS].astype(np.float64)
@@ -97,7 +97,7 @@ def outer_gradient(
     """
     x, y = (jnp.asarray(a, jnp.float64) for a in sets[0].pairs["random, teacher"])
     views, wanted = (jnp.asarray(a[:NEW], jnp.float64) for a in (world.views, world.wanted))
-    network = jax.tree.map(lambda w: w.astype(jnp.float64), convnets.create(arch, 1, jax.random.key(seed)))
+    network = jax.tree.map(lambda w: w.astype(jnp.float64), convnets.create(arch, 1, [seed, 20]))
     features = ridge_head.with_constant(convnets.embed(arch, network, x, train=False)[0])
     ridge = ridge_head.SCALE * float(jnp.sum(features**2))
     rng, step = np.random.default_rng([seed, 7]), 1e-4
@@ -149,11 +149,11 @@ def imitate(
     def one(job: tuple[int, str]) -> Network:
         i, name = job
         lesson = lesson_of(world, name, regression_rate, label_rate)
-        return pretraining.pretrain(arch, lesson, *sets[i].pairs[name], steps, _key(seed, i))
+        return pretraining.pretrain(arch, lesson, *sets[i].pairs[name], steps, seed=[seed, 21, i])
 
     networks = dict(zip(work, jobs.run(one, work, "pre-training"), strict=True))
     for i in range(len(sets)):
-        networks[i, "no pre-training"] = pretraining.untrained(arch, world.wanted.shape[1], _key(seed, i))
+        networks[i, "no pre-training"] = convnets.create(arch, world.wanted.shape[1], [seed, 21, i])
     names = [n for n in sets[0].pairs if n not in LABELLED and n != "untrained teacher"]
     errors = {
         name: np.asarray(
@@ -162,10 +162,6 @@ def imitate(
         for name in names
     }  # fmt: skip
     return Imitation(networks, errors)
-
-
-def _key(seed: int, index: int) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(seed + 77), index)
 
 
 def gain(found: Imitation, over: str, *, by: str = "KRR-ST") -> Estimate:

@@ -1,5 +1,6 @@
 """Pre-training on a small set, fine-tuning on a target, and linear evaluation: the same programs for all methods."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -51,46 +52,61 @@ def classification(rate: float, amounts: Amounts, background: float) -> Lesson:
 
 
 def pretrain(
-    arch: Architecture, lesson: Lesson, x: Float[np.ndarray, "m h h"], y: Float[np.ndarray, "m p"], steps: int, key: PRNGKeyArray
-) -> Network:  # fmt: skip
+    arch: Architecture,
+    lesson: Lesson,
+    x: Float[np.ndarray, "m h h"],
+    y: Float[np.ndarray, "m p"],
+    steps: int,
+    *,
+    seed: int | Sequence[int],
+) -> Network:
     """A network trained from scratch on pairs, full batch."""
-    traced = jax.tree.map(jnp.float32, lesson)
-    return _pretrain(arch, traced, jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32), key, steps)
+    network = convnets.create(arch, y.shape[1], seed)
+    arrays, traced = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)), jax.tree.map(jnp.float32, lesson)
+    state = Training(network, jax.tree.map(jnp.zeros_like, (network.body, network.head)))
+    return train(arch, traced, state, *arrays, jnp.int32(steps), jax.random.key(int(np.ravel(seed)[-1]))).network
 
 
-def untrained(arch: Architecture, outputs: int, key: PRNGKeyArray) -> Network:
-    """The network with which `pretrain` begins."""
-    return convnets.create(arch, outputs, jax.random.split(key)[0])
+class Training(NamedTuple):
+    """A network in training, and the momentum of body and head."""
+
+    network: Network
+    speed: Any
 
 
-@partial(jax.jit, static_argnames=("arch", "steps"))
-def _pretrain(arch: Architecture, lesson: Lesson, x: Array, y: Array, key: PRNGKeyArray, steps: int) -> Network:
-    begin, draws = jax.random.split(key)
-    network = convnets.create(arch, y.shape[1], begin)
+@partial(jax.jit, static_argnames="arch")
+def train(
+    arch: Architecture, lesson: Lesson, state: Training, x: Array, y: Array, steps: Int[Array, ""], key: PRNGKeyArray
+) -> Training:  # fmt: skip
+    """As many full-batch steps; the same compiled program for any number of them, and for every lesson."""
 
-    def loss(parts: Any, stats: Any, images: Array) -> tuple[Array, Any]:
-        out, stats = convnets.outputs(arch, Network(parts[0], parts[1], stats), images, train=True)
+    def step(count: Array, state: Training) -> Training:
+        images = augment(jax.random.fold_in(key, count), x, lesson.background, lesson.amounts)
+        rate = lesson.rate * jnp.where(count < steps / 2, 1.0, lesson.drop).astype(jnp.float32)
+        return train_step(arch, lesson, state, images, y, rate)
+
+    return jax.lax.fori_loop(0, steps, step, state)
+
+
+def train_step(
+    arch: Architecture, lesson: Lesson, state: Training, x: Array, y: Array, rate: Array | float
+) -> Training:
+    """One step of SGD with momentum and weight decay on pairs; normalisation by the batch."""
+    network = state.network
+
+    def loss(parts: Any) -> tuple[Array, Any]:
+        out, stats = convnets.outputs(arch, Network(parts[0], parts[1], network.stats), x, train=True)
         squared = jnp.mean((out - y) ** 2)
         entropy = -jnp.mean(jnp.sum(y * jax.nn.log_softmax(out), axis=1))
         return jnp.where(lesson.labels > 0.5, entropy, squared), stats
 
-    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, None]:
-        parts, stats, speed = carry
-        images = augment(now[0], x, lesson.background, lesson.amounts)
-        slope, stats = jax.grad(loss, has_aux=True)(parts, stats, images)
-        rate = lesson.rate * jnp.where(now[1] < steps / 2, 1.0, lesson.drop).astype(jnp.float32)
-        parts, speed = _momentum(parts, slope, speed, rate, lesson.decay)
-        return (parts, stats, speed), None
-
     parts = (network.body, network.head)
-    still = jax.tree.map(jnp.zeros_like, parts)
-    (parts, stats, _), _ = jax.lax.scan(
-        step, (parts, network.stats, still), (jax.random.split(draws, steps), jnp.arange(steps))
-    )
-    return Network(parts[0], parts[1], stats)
+    slope, stats = jax.grad(loss, has_aux=True)(parts)
+    (body, head), speed = _momentum(parts, slope, state.speed, rate, lesson.decay)
+    return Training(Network(body, head, stats), speed)
 
 
-def _momentum(parts: Any, slope: Any, speed: Any, rate: Array, decay: Array | float) -> tuple[Any, Any]:
+def _momentum(parts: Any, slope: Any, speed: Any, rate: Array | float, decay: Array | float) -> tuple[Any, Any]:
     speed = jax.tree.map(lambda v, g, w: 0.9 * v + g + decay * w, speed, slope, parts)
     return jax.tree.map(lambda w, v: (w - rate * v).astype(w.dtype), parts, speed), speed
 
@@ -128,48 +144,53 @@ class Transfer(NamedTuple):
 
 
 def transfer(
-    arch: Architecture, network: Network, target: Target, rates: tuple[float, ...], steps: int, key: PRNGKeyArray
+    arch: Architecture, network: Network, target: Target, rates: tuple[float, ...], steps: int, *, seed: int
 ) -> Transfer:
     """Fine-tune all weights under a new head, and fit a linear classifier on fixed features."""
     arrays = [jnp.asarray(part, jnp.float32 if i % 2 == 0 else jnp.int32) for i, part in enumerate(target)]
-    found = _transfer(arch, (network.body, network.stats), arrays, jnp.asarray(rates, jnp.float32), key, steps)
+    head, rows = course(arch, len(target.x), steps, seed=seed)
+    found = _transfer(arch, (network.body, network.stats), head, arrays, jnp.asarray(rates, jnp.float32), rows)
     tuned, linear = (np.asarray(part, dtype=np.float64) for part in found)
     return Transfer(tuned[:, 0], tuned[:, 1], float(linear[linear[:, 0].argmax(), 1]))
 
 
+def course(arch: Architecture, examples: int, steps: int, *, seed: int) -> tuple[Any, Int[Array, "steps batch"]]:
+    """A new head, and the examples of every step: permutations, of which a remainder is left out."""
+    rng, batch = np.random.default_rng([seed, 16]), min(TUNING_BATCH, examples)
+    each = examples // batch
+    epochs = [rng.permutation(examples)[: each * batch].reshape(each, batch) for _ in range(-(-steps // each))]
+    return convnets.new_head(convnets.width(arch), CLASSES, rng), jnp.asarray(np.concatenate(epochs)[:steps], jnp.int32)
+
+
 def fine_tune(
-    arch: Architecture, body: Any, x: Array, y: Int[Array, " n"], rate: Array, key: PRNGKeyArray, steps: int
-) -> Network:
+    arch: Architecture, body: Any, head: Any, x: Array, y: Int[Array, " n"], rate: Array, rows: Int[Array, "steps batch"]
+) -> Network:  # fmt: skip
     """All weights under a new head, by SGD with momentum on minibatches and a cosine schedule; `body` with statistics."""
-    first, draws = jax.random.split(key)
-    head = convnets.new_head(convnets.width(arch), CLASSES, first)
-    batch = min(TUNING_BATCH, len(x))
+    steps = len(rows)
 
     def loss(parts: Any, stats: Any, rows: Array) -> tuple[Array, Any]:
         out, stats = convnets.outputs(arch, Network(parts[0], parts[1], stats), x[rows], train=True)
         return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[rows][:, None], axis=1)), stats
 
-    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, None]:
+    def step(carry: Any, now: tuple[Array, Array]) -> tuple[Any, None]:
         parts, stats, speed = carry
-        rows = jax.random.permutation(now[0], len(x))[:batch]
-        slope, stats = jax.grad(loss, has_aux=True)(parts, stats, rows)
+        slope, stats = jax.grad(loss, has_aux=True)(parts, stats, now[0])
         falling = rate * 0.5 * (1.0 + jnp.cos(jnp.pi * now[1] / steps)).astype(jnp.float32)
         parts, speed = _momentum(parts, slope, speed, falling, TUNING_DECAY)
         return (parts, stats, speed), None
 
     parts = (body[0], head)
     still = jax.tree.map(jnp.zeros_like, parts)
-    times = (jax.random.split(draws, steps), jnp.arange(steps))
-    (parts, stats, _), _ = jax.lax.scan(step, (parts, body[1], still), times)
+    (parts, stats, _), _ = jax.lax.scan(step, (parts, body[1], still), (rows, jnp.arange(steps)))
     return Network(parts[0], parts[1], stats)
 
 
-@partial(jax.jit, static_argnames=("arch", "steps"))
-def _transfer(arch: Architecture, body: Any, target: list[Array], rates: Array, key: PRNGKeyArray, steps: int) -> Any:
+@partial(jax.jit, static_argnames="arch")
+def _transfer(arch: Architecture, body: Any, head: Any, target: list[Array], rates: Array, rows: Array) -> Any:
     x, y, x_val, y_val, x_test, y_test = target
 
     def tuned(rate: Array) -> Array:
-        network = fine_tune(arch, body, x, y, rate, key, steps)
+        network = fine_tune(arch, body, head, x, y, rate, rows)
         outs = convnets.outputs(arch, network, jnp.concatenate([x_val, x_test]), train=False)[0]
         return _shares(outs, y_val, y_test)
 

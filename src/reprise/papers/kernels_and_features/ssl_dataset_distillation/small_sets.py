@@ -63,8 +63,8 @@ def make_world(source: Source, channels: Sequence[int], steps: int, batch: int, 
     arch = Architecture("conv", tuple(channels), source.x.shape[1], pooled=True)
     key = jax.random.key(seed)
     amounts = pairing(flip=source.flips)
-    trained = teacher.train(arch, source.x, source.background, amounts, steps=steps, batch=batch, key=key)
-    untrained = teacher.untrained(arch, source.x, batch=batch, key=key)
+    trained = teacher.train(arch, source.x, source.background, amounts, steps=steps, batch=batch, seed=seed)
+    untrained = teacher.untrained(arch, source.x, batch=batch, seed=seed)
     repeated = jnp.asarray(np.concatenate([source.x] * VIEWS))
     drawn = augment(jax.random.fold_in(key, 1), repeated, source.background, mild(flip=source.flips))
     views = np.asarray(drawn)
@@ -105,7 +105,7 @@ def make_sets(world: World, recipe: Recipe, sizes: Sizes, seeds: int, *, seed: i
     matched = jobs.run(
         lambda i: baselines.match_distributions(
             recipe.arch, world.source, starts[i].labelled, world.strong, steps=sizes.matching_steps,
-            rate=sizes.matching_rate, batch=sizes.matching_batch, key=jax.random.key(seed + i),
+            rate=sizes.matching_rate, batch=sizes.matching_batch, seed=seed + i,
         ), range(seeds), "distribution matching",
     )  # fmt: skip
     return [_collect(world, starts[i], {n: found[i, n] for n in VARIANTS}, matched[i]) for i in range(seeds)]
@@ -149,7 +149,7 @@ def _variant(world: World, recipe: Recipe, sizes: Sizes, start: _Start, name: st
         size = wanted.shape[1]
         wanted = baselines.class_vectors(world.view_labels, size, centred=True)
         pairs = (images, baselines.class_vectors(labels, size, centred=True))
-    return distil(recipe, choice, pairs, world.views, wanted, jax.random.key(seed))
+    return distil(recipe, choice, pairs, world.views, wanted, seed=seed)
 
 
 def _collect(world: World, start: _Start, found: Mapping[str, Distilled], matched: np.ndarray) -> Sets:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
 from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets
@@ -53,7 +53,7 @@ def train(
     steps: int,
     batch: int,
     rate: float = 4e-3,
-    key: PRNGKeyArray,
+    seed: int,
 ) -> Teacher:
     """Train a teacher.
 
@@ -65,31 +65,36 @@ def train(
         steps: of Adam, with a cosine schedule.
         batch: images a step.
         rate: at the first step.
-        key: of weights, batches and views.
+        seed: of weights, batches and views.
     """
     if batch > len(x):
         raise ValueError(f"batch: at most the {len(x)} images that there are, not {batch}")
-    network, losses = _train(arch, jnp.asarray(x), background, amounts, jnp.float32(rate), key, steps, batch)
+    size, rng = convnets.width(arch), np.random.default_rng([seed, 11])
+    network = convnets.create(arch, size, [seed, 12])
+    projector = [convnets.new_head(size, 2 * size, rng), convnets.new_head(2 * size, 2 * size, rng)]
+    rows = jnp.asarray(rng.integers(0, len(x), (steps, batch)), jnp.int32)
+    key = jax.random.key(seed)
+    network, losses = _train(
+        arch, network, projector, jnp.asarray(x), background, amounts, jnp.float32(rate), rows, key
+    )
     teacher = Teacher(arch, network, 1.0, np.asarray(losses))
     return teacher._replace(scale=float(features(teacher, x).std()))
 
 
-def untrained(arch: Architecture, x: Float[np.ndarray, "n h h"], *, batch: int, key: PRNGKeyArray) -> Teacher:
+def untrained(arch: Architecture, x: Float[np.ndarray, "n h h"], *, batch: int, seed: int) -> Teacher:
     """A teacher with random weights, whose batch normalisations have seen the data."""
-    network = _calibrated(arch, jnp.asarray(x), key, batch)
+    rows = jnp.asarray(np.random.default_rng([seed, 13]).integers(0, len(x), (50, batch)), jnp.int32)
+    network = _calibrated(arch, convnets.create(arch, 1, [seed, 12]), jnp.asarray(x), rows)
     teacher = Teacher(arch, network, 1.0, np.zeros(0))
     return teacher._replace(scale=float(features(teacher, x).std()))
 
 
-@partial(jax.jit, static_argnames=("arch", "batch"))
-def _calibrated(arch: Architecture, x: Array, key: PRNGKeyArray, batch: int) -> Network:
-    network = convnets.create(arch, convnets.width(arch), key)
-
-    def step(network: Network, key: PRNGKeyArray) -> tuple[Network, None]:
-        rows = jax.random.randint(key, (batch,), 0, len(x))
+@partial(jax.jit, static_argnames="arch")
+def _calibrated(arch: Architecture, network: Network, x: Array, rows: Array) -> Network:
+    def step(network: Network, rows: Array) -> tuple[Network, None]:
         return network._replace(stats=convnets.embed(arch, network, x[rows], train=True)[1]), None
 
-    return jax.lax.scan(step, network, jax.random.split(key, 50))[0]
+    return jax.lax.scan(step, network, rows)[0]
 
 
 def features(teacher: Teacher, x: Float[np.ndarray, "n h h"]) -> Float[np.ndarray, "n p"]:
@@ -102,14 +107,12 @@ def _embed(arch: Architecture, network: Network, x: Array) -> Array:
     return convnets.embed(arch, network, x, train=False)[0]
 
 
-@partial(jax.jit, static_argnames=("arch", "steps", "batch"))
+@partial(jax.jit, static_argnames="arch")
 def _train(
-    arch: Architecture, x: Array, background: float, amounts: Amounts, rate: Array, key: PRNGKeyArray, steps: int, batch: int
+    arch: Architecture, network: Network, projector: Any, x: Array, background: float, amounts: Amounts, rate: Array,
+    rows: Int[Array, "steps batch"], key: PRNGKeyArray,
 ) -> tuple[Network, Array]:  # fmt: skip
-    size = convnets.width(arch)
-    start, first, second, draws = jax.random.split(key, 4)
-    network = convnets.create(arch, size, start)
-    projector = [convnets.new_head(size, 2 * size, first), convnets.new_head(2 * size, 2 * size, second)]
+    steps, batch = rows.shape
     optimiser = optax.chain(optax.scale_by_adam(), optax.scale_by_schedule(optax.cosine_decay_schedule(-1.0, steps)))
 
     def loss(parts: Any, stats: Any, views: Array) -> tuple[Array, Any]:
@@ -120,16 +123,16 @@ def _train(
         z = hidden @ projector[1]["w"]
         return barlow_twins(z[:batch], z[batch:]), stats
 
-    def step(carry: Any, key: PRNGKeyArray) -> tuple[Any, Array]:
+    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, Array]:
         parts, stats, state = carry
-        chosen, view = jax.random.split(key)
-        rows = jax.random.randint(chosen, (batch,), 0, len(x))
-        views = augment(view, jnp.concatenate([x[rows], x[rows]]), background, amounts)
+        images = x[now[1]]
+        views = augment(now[0], jnp.concatenate([images, images]), background, amounts)
         (value, stats), slope = jax.value_and_grad(loss, has_aux=True)(parts, stats, views)
         moves, state = optimiser.update(slope, state)
         parts = jax.tree.map(lambda p, m: p + rate * m.astype(p.dtype), parts, moves)
         return (parts, stats, state), value
 
     parts = (network.body, projector)
-    carry, losses = jax.lax.scan(step, (parts, network.stats, optimiser.init(parts)), jax.random.split(draws, steps))
+    begin = (parts, network.stats, optimiser.init(parts))
+    carry, losses = jax.lax.scan(step, begin, (jax.random.split(key, steps), rows))
     return network._replace(body=carry[0][0], stats=carry[1]), losses

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -82,8 +81,8 @@ def evaluate(
 
     def one(job: tuple[str, str, int]) -> Transfer:
         name, method, i = job
-        key = jax.random.fold_in(jax.random.key(seed + 5), i)
-        return pretraining.transfer(arch, networks[i, method], targets[name, i], examples.rates, examples.steps, key)
+        sizes = (examples.rates, examples.steps)
+        return pretraining.transfer(arch, networks[i, method], targets[name, i], *sizes, seed=1000 * seed + i)
 
     found = dict(zip(work, jobs.run(one, work, label), strict=True))
     names, seeds = tuple(dict.fromkeys(n for n, _ in targets)), len({i for _, i in targets})
