@@ -12,6 +12,7 @@ normalisation are plain pytrees. Convolutions are products of patches and weight
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -94,7 +95,7 @@ def width(arch: Architecture) -> int:
 def create(arch: Architecture, outputs: int, seed: int | Sequence[int]) -> Network:
     r"""Draw a network: weights $N(0,2/\text{fan in})$, head $N(0,1/\text{features})$, normalisations at the identity.
 
-    Drawn by NumPy: a program that holds no random numbers compiles in a fraction of the time.
+    Drawn by NumPy, in NumPy arrays: a program that holds no random numbers compiles in a fraction of the time.
     """
     rng = np.random.default_rng(seed)
     body = [
@@ -103,12 +104,12 @@ def create(arch: Architecture, outputs: int, seed: int | Sequence[int]) -> Netwo
     ]
     stats = [{"mean": np.zeros(o, np.float32), "var": np.ones(o, np.float32)} for _, o in layers(arch)]
     made: Any = (body, new_head(width(arch), outputs, rng), stats)
-    return Network(*jax.tree.map(jnp.asarray, made))
+    return Network(*made)
 
 
 def new_head(features: int, outputs: int, rng: np.random.Generator) -> dict[str, Any]:
     """A fresh linear layer."""
-    return {"w": jnp.asarray(_normal(rng, features, outputs)), "b": jnp.zeros(outputs, jnp.float32)}
+    return {"w": _normal(rng, features, outputs), "b": np.zeros(outputs, np.float32)}
 
 
 def _normal(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarray:
@@ -159,6 +160,12 @@ def embed(
     if arch.pooled or arch.kind == "resnet":
         return out.mean(axis=(1, 2)), layer.stats
     return out.reshape(len(out), -1), layer.stats
+
+
+@partial(jax.jit, static_argnames="arch")
+def features(arch: Architecture, network: Network, x: Float[Array, "n h w"]) -> Float[Array, "n features"]:
+    """Features normalised by running statistics, as one compiled program."""
+    return embed(arch, network, x, train=False)[0]
 
 
 def outputs(

@@ -96,7 +96,7 @@ def students(
         x, rng = jnp.asarray(sets[i].pairs[images][0]), np.random.default_rng([seed, 24, i])
         head = convnets.new_head(convnets.width(task.arch), CLASSES, rng)
         orders = rng.permuted(np.tile(np.arange(len(x)), (steps, 1)), axis=1)
-        begin, traced = (body.body, body.stats, head), jax.tree.map(jnp.float32, study)
+        begin, traced = (body.body, body.stats, head), jax.tree.map(np.float32, study)
         given = (x, jnp.asarray(task.target.x_test), jnp.asarray(orders, jnp.int32), jax.random.key(seed + i))
         outs = _student(task.arch, begin, task.classifier, traced, *given)
         return float(np.mean(np.asarray(outs).argmax(axis=1) == task.target.y_test))

@@ -107,7 +107,7 @@ def distil(
     spare = _stacked([_aged(recipe.arch, 0, arrays[0], arrays[1], [seed, 19, i]) for i in range(SPARE)])
     which = jnp.asarray(rng.integers(0, recipe.pool, recipe.steps), jnp.int32)
     rows = jnp.asarray(rng.integers(0, len(views), (recipe.steps, recipe.batch)), jnp.int32)
-    traced = Choice(*map(jnp.float32, choice))
+    traced = Choice(*map(np.float32, choice))
     x, y, losses, slopes = _distil(recipe, traced, *arrays, (pool, jnp.asarray(ages)), spare, which, rows)
     if not np.isfinite(losses[-1]):
         raise FloatingPointError(f"distillation diverged at rate {choice.rate:g}; take a smaller one")
@@ -133,14 +133,14 @@ def outer_loss(
 def _aged(arch: Architecture, age: int, x: Array, y: Array, seed: Sequence[int]) -> Training:
     """A network of the pool after so many steps of regression on the pairs."""
     network = convnets.create(arch, y.shape[1], seed)
-    state = Training(network, jax.tree.map(jnp.zeros_like, (network.body, network.head)))
+    state = Training(network, jax.tree.map(np.zeros_like, (network.body, network.head)))
     if age == 0:
         return state
     return pretraining.train(arch, INNER, state, x, y, jnp.int32(age), jax.random.key(0))
 
 
 def _stacked(states: Sequence[Training]) -> Training:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *states)
 
 
 @partial(jax.jit, static_argnames="recipe")

@@ -52,8 +52,8 @@ def heads(world: World, arch: Architecture, sets: Sequence[Sets], *, seed: int =
     found = []
     for i in range(HEADS):
         network = convnets.create(arch, 1, [seed, 20, i])
-        both = jnp.concatenate([x, world.source.held_out[:NEW]])
-        features = np.asarray(convnets.embed(arch, network, both, train=False)[0], dtype=np.float64)
+        both = jnp.asarray(np.concatenate([x, world.source.held_out[:NEW]]))
+        features = np.asarray(convnets.features(arch, network, both), dtype=np.float64)
         kept, new, targets = features[: len(x)], features[len(x) :], y[:, :OUTPUTS].astype(np.float64)
         found.append(Head(kept, targets, new, ridge_head.descend(kept, targets, new)))
     return found
@@ -95,11 +95,11 @@ def outer_gradient(
     Everything in float64; along random directions, half of them in the images and half in the targets. With `frozen` no
     gradient passes through the kernel of the distilled images.
     """
-    x, y = (jnp.asarray(a, jnp.float64) for a in sets[0].pairs["random, teacher"])
-    views, wanted = (jnp.asarray(a[:NEW], jnp.float64) for a in (world.views, world.wanted))
-    network = jax.tree.map(lambda w: w.astype(jnp.float64), convnets.create(arch, 1, [seed, 20]))
-    features = ridge_head.with_constant(convnets.embed(arch, network, x, train=False)[0])
-    ridge = ridge_head.SCALE * float(jnp.sum(features**2))
+    x, y = (np.asarray(a, np.float64) for a in sets[0].pairs["random, teacher"])
+    views, wanted = (jnp.asarray(np.asarray(a[:NEW], np.float64)) for a in (world.views, world.wanted))
+    network = jax.tree.map(lambda w: w.astype(np.float64), convnets.create(arch, 1, [seed, 20]))
+    features = np.asarray(convnets.features(arch, network, x))
+    ridge = ridge_head.SCALE * float(np.sum(features**2) + len(x))
     rng, step = np.random.default_rng([seed, 7]), 1e-4
 
     @jax.jit

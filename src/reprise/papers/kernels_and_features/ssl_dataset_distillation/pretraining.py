@@ -62,8 +62,8 @@ def pretrain(
 ) -> Network:
     """A network trained from scratch on pairs, full batch."""
     network = convnets.create(arch, y.shape[1], seed)
-    arrays, traced = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)), jax.tree.map(jnp.float32, lesson)
-    state = Training(network, jax.tree.map(jnp.zeros_like, (network.body, network.head)))
+    arrays, traced = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)), jax.tree.map(np.float32, lesson)
+    state = Training(network, jax.tree.map(np.zeros_like, (network.body, network.head)))
     return train(arch, traced, state, *arrays, jnp.int32(steps), jax.random.key(int(np.ravel(seed)[-1]))).network
 
 

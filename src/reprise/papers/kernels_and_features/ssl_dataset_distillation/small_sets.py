@@ -66,7 +66,7 @@ def make_world(source: Source, channels: Sequence[int], steps: int, batch: int, 
     trained = teacher.train(arch, source.x, source.background, amounts, steps=steps, batch=batch, seed=seed)
     untrained = teacher.untrained(arch, source.x, batch=batch, seed=seed)
     repeated = jnp.asarray(np.concatenate([source.x] * VIEWS))
-    drawn = augment(jax.random.fold_in(key, 1), repeated, source.background, mild(flip=source.flips))
+    drawn = jax.jit(augment)(jax.random.fold_in(key, 1), repeated, source.background, mild(flip=source.flips))
     views = np.asarray(drawn)
     return World(
         source, trained, untrained, views, teacher.features(trained, views), teacher.features(trained, source.held_out),

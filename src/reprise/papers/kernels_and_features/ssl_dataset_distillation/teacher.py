@@ -99,12 +99,9 @@ def _calibrated(arch: Architecture, network: Network, x: Array, rows: Array) -> 
 
 def features(teacher: Teacher, x: Float[np.ndarray, "n h h"]) -> Float[np.ndarray, "n p"]:
     """The teacher's representation, divided by its spread over the training images."""
-    return np.asarray(_embed(teacher.arch, teacher.network, jnp.asarray(x, jnp.float32))) / np.float32(teacher.scale)
-
-
-@partial(jax.jit, static_argnames="arch")
-def _embed(arch: Architecture, network: Network, x: Array) -> Array:
-    return convnets.embed(arch, network, x, train=False)[0]
+    return np.asarray(convnets.features(teacher.arch, teacher.network, jnp.asarray(x, jnp.float32))) / np.float32(
+        teacher.scale
+    )
 
 
 @partial(jax.jit, static_argnames="arch")
