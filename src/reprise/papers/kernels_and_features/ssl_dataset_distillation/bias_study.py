@@ -15,6 +15,8 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation.gradient_bias 
 GROUPS = 20
 """Repetitions are averaged in this many groups, which are the independent samples of a slope."""
 KINDS: dict[str, Callable[..., Problem]] = {"denoiser": gradient_bias.denoiser, "network": gradient_bias.network}
+SCALAR_SAMPLES = 200_000
+"""Draws of the scalar example, which cost nothing."""
 LATE = 16
 """Draws from which on the expansion in 1/J is used for the network."""
 ERRORS = 5.0
@@ -106,9 +108,9 @@ def decay(found: Biases, *, averaged: bool = False) -> Estimate:
     return statistics.slope(np.asarray(found.draws)[late], values[:, late], method="t")
 
 
-def scalar_mean(repetitions: int, *, seed: int = 0) -> Estimate:
+def scalar_mean(*, seed: int = 0) -> Estimate:
     """Sampled mean of the scalar example's gradient with one draw, at x = 1."""
-    values = scalar_example.sampled_gradients(1.0, 20 * repetitions, jax.random.key(seed))
+    values = scalar_example.sampled_gradients(1.0, SCALAR_SAMPLES, jax.random.key(seed))
     return statistics.mean(values.reshape(GROUPS, -1).mean(axis=1))
 
 

@@ -107,7 +107,7 @@ def distil(
     spare = _stacked([_aged(recipe.arch, 0, arrays[0], arrays[1], [seed, 19, i]) for i in range(SPARE)])
     which = jnp.asarray(rng.integers(0, recipe.pool, recipe.steps), jnp.int32)
     rows = jnp.asarray(rng.integers(0, len(views), (recipe.steps, recipe.batch)), jnp.int32)
-    traced = Choice(*map(np.float32, choice))
+    traced = jax.tree.map(np.float32, choice)
     x, y, losses, slopes = _distil(recipe, traced, *arrays, (pool, jnp.asarray(ages)), spare, which, rows)
     if not np.isfinite(losses[-1]):
         raise FloatingPointError(f"distillation diverged at rate {choice.rate:g}; take a smaller one")

@@ -19,7 +19,7 @@ CURVES = ("KRR-ST", "images only", "targets only", "fresh networks")
 def pairs(found: Sets) -> Drawn:
     """F3: initial above final images, with the change relative to the initial image's norm."""
     before, after = found.start[0][:SHOWN], found.distilled["KRR-ST"].images[:SHOWN]
-    fig, axes = pl.wide(SHOWN, share=True, nrows=2, height=2.3)
+    fig, axes = pl.wide(SHOWN, share=True, nrows=2, height=1.9)
     low, high = float(before.min()), float(before.max())
     change = np.linalg.norm(after - before, axis=(1, 2)) / np.linalg.norm(before - low, axis=(1, 2))
     table = Rows()
