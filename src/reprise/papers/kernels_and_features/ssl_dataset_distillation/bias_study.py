@@ -49,13 +49,16 @@ def measure(kind: str, draws: Sequence[int], repetitions: int, *, seed: int = 0)
     Args:
         kind: "denoiser" or "network".
         draws: numbers J.
-        repetitions: gradients that are averaged; rounded down to a multiple of 80; the control has a quarter.
+        repetitions: gradients that are averaged; a quarter for the network, whose gradients are costly, and a
+            quarter of it all for the control; rounded down to a multiple of 80.
         seed: of problem and draws.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: one of {', '.join(KINDS)}, not {kind!r}")
     sampler, rng = Sampler(KINDS[kind](seed=seed)), np.random.default_rng([seed, 10])
-    repetitions -= repetitions % (4 * GROUPS)
+    if kind == "network":
+        repetitions //= 4
+    repetitions = max(repetitions // (4 * GROUPS), 1) * 4 * GROUPS
     inner, averaged, noise = [], [], []
     for count in progress.track(draws, f"gradients of the {kind}"):
         values, linear = sampler.gradients(count, repetitions, rng)

@@ -122,7 +122,7 @@ def outer_loss(
     wanted: Array,
     *,
     frozen: bool = False,
-    ridge: float | None = None,
+    ridge: float | Float[Array, ""] | None = None,
 ) -> Float[Array, ""]:
     """Mean squared error, at real views, of the ridge head on a network's features of the distilled images."""
     features, _ = convnets.embed(arch, network, pairs[0], train=False)

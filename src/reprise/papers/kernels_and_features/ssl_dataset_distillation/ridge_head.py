@@ -6,6 +6,7 @@ through $\lambda$,
 $$\hat g(x)=K_{xS}(K_{SS}+\lambda I)^{-1}Y_S,\qquad L(X_S,Y_S)=\operatorname{mean}\bigl(g_\phi(X_B)-\hat g(X_B)\bigr)^2 .$$
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -33,7 +34,7 @@ def predict(
     constant: bool = True,
     scaled: bool = True,
     frozen: bool = False,
-    ridge: float | None = None,
+    ridge: float | Float[Array, ""] | None = None,
 ) -> Float[Array, "n p"]:
     """Predictions at new features of the head that solves the inner problem.
 
@@ -56,7 +57,7 @@ def predict(
     if ridge is None:
         penalty = SCALE * (jax.lax.stop_gradient(jnp.trace(gram)) if scaled else jnp.float64(1.0))
     else:
-        penalty = jnp.float64(ridge)
+        penalty = jnp.asarray(ridge, jnp.float64)
     factor = jax.scipy.linalg.cho_factor(gram + penalty * jnp.eye(len(a)))
     return (b @ a.T) @ jax.scipy.linalg.cho_solve(factor, jnp.asarray(targets, jnp.float64))
 
@@ -86,20 +87,23 @@ def descend(
     top = np.sqrt(np.linalg.norm(a, 2) ** 2 + ridge)
     low = np.sqrt(ridge)
     rate, momentum = 4.0 / (top + low) ** 2, ((top - low) / (top + low)) ** 2
-    x, y, z = jnp.asarray(a), jnp.asarray(targets, jnp.float64), jnp.asarray(b)
+    numbers = jnp.asarray([rate, momentum, ridge])
+    found = _descend(a, np.asarray(targets, np.float64), b, numbers, stretches, stride)
+    return Descent(stride * np.arange(1.0, stretches + 1), np.asarray(found))
+
+
+@partial(jax.jit, static_argnames=("stretches", "stride"))
+def _descend(x: Array, y: Array, z: Array, numbers: Float[Array, "3"], stretches: int, stride: int) -> Array:
+    rate, momentum, ridge = numbers
 
     def step(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         w, before = carry
         slope = x.T @ (x @ w - y) + ridge * w
         return w - rate * slope + momentum * (w - before), w
 
-    @jax.jit
-    def run(w: Array) -> Array:
-        def stretch(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
-            carry = jax.lax.fori_loop(0, stride, step, carry)
-            return carry, z @ carry[0]
+    def stretch(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
+        carry = jax.lax.fori_loop(0, stride, step, carry)
+        return carry, z @ carry[0]
 
-        return jax.lax.scan(stretch, (w, w), None, length=stretches)[1]
-
-    found = np.asarray(run(jnp.zeros((a.shape[1], y.shape[1]))))
-    return Descent(stride * np.arange(1.0, stretches + 1), found)
+    begin = jnp.zeros((x.shape[1], y.shape[1]))
+    return jax.lax.scan(stretch, (begin, begin), None, length=stretches)[1]
