@@ -17,6 +17,7 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
     data_free_study,
     distillation,
     image_tasks,
+    imitation_study,
     jobs,
     pretraining,
     teacher,
@@ -25,7 +26,7 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL, Amounts
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.distillation import Choice, Recipe
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import LABELLED
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import LABELLED, Sets, World
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.transfer_study import Accuracies
 
 ARCH = Architecture("conv", (3, 4), 8)
@@ -323,3 +324,12 @@ class TestEvidence:
     def test_jobs_keep_their_order(self) -> None:
         assert jobs.run(lambda n: -n, list(range(20)), "numbers") == [-n for n in range(20)]
         assert jobs.run(lambda n: n, [], "nothing") == []
+
+
+class TestOuterGradient:
+    def test_against_differences_and_frozen(self) -> None:
+        source = image_tasks.Source("digits", X, np.zeros(12, int), X, np.zeros(12, int), 0.0)
+        none = teacher.Teacher(ARCH, convnets.create(ARCH, 1, 0), 1.0, np.zeros(0))
+        world = World(source, none, none, VIEWS, WANTED, WANTED, np.zeros(40, int), STILL)
+        right, frozen = imitation_study.outer_gradient(world, ARCH, [Sets({"random, teacher": (X, Y)}, {}, (X, Y))])
+        assert scalar(right) < 1e-5 < 1e-2 < scalar(frozen)
