@@ -104,9 +104,12 @@ def no_draw(found: Biases) -> Estimate:
 def decay(found: Biases, *, averaged: bool = False) -> Estimate:
     """Exponent with which the bias falls with J; with `averaged` that of averages of one-draw gradients.
 
-    The law 1/J is the leading term of an expansion, so the network's exponent is taken from `LATE` draws on.
+    The law 1/J is the leading term of an expansion, so the network's exponent is taken from `LATE` draws on,
+    if there are two such numbers.
     """
     late = np.asarray(found.draws) >= (LATE if found.kind == "network" else 1)
+    if late.sum() < 2:
+        late[:] = True
     values = found.averaged if averaged else found.inner
     return statistics.slope(np.asarray(found.draws)[late], values[:, late], method="t")
 
