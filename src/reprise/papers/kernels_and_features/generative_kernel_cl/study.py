@@ -1,0 +1,223 @@
+"""One benchmark, all methods: numbers chosen on the first two tasks, then all tasks in turn."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reprise.papers.kernels_and_features.generative_kernel_cl import generative, networks, stored, streams
+from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Sizes, features, right
+from reprise.papers.kernels_and_features.generative_kernel_cl.protocol import Bench, Runs
+from reprise.papers.kernels_and_features.generative_kernel_cl.streams import Stream
+
+GENERATED, BARE, MIXED, FORGETFUL = "generated", "no contrast", "random contrast", "no rehearsal"
+DECODED = "decoded"
+FINE_TUNED, REHEARSED, JOINT = "fine-tuning", "experience replay", "joint training"
+VARIATIONAL = stored.KERNELS[2]
+
+
+SMALL = 200
+"""Samples of all classes of all tasks on which a head is solved at hardly any cost."""
+
+
+class Grid(NamedTuple):
+    """What is chosen from, on validation images of the first two tasks: rates by all methods, weights by the generator."""
+
+    rates: Sequence[float]
+    weights: Sequence[float]
+    contrasts: Sequence[float]
+
+
+class Found(NamedTuple):
+    """A benchmark's results.
+
+    Attributes:
+        stream: its tasks.
+        runs: by method and samples a class, such as ("generated", 20).
+        chosen: the plan of each learner that was chosen.
+        memories: samples a class, increasing.
+        generator: the learner with generated samples.
+    """
+
+    stream: Stream
+    runs: dict[tuple[str, int], Runs]
+    chosen: dict[str, Any]
+    memories: Sequence[int]
+    generator: generative.Generative
+
+    def of(self, method: str, memory: int | None = None) -> Runs:
+        """A method's runs, with the largest number of samples unless told otherwise."""
+        return self.runs[method, self.memories[-1] if memory is None else memory]
+
+
+def run(
+    stream: Stream,
+    sizes: Sizes,
+    memories: Sequence[int],
+    grid: Grid,
+    at_once: int,
+    *,
+    seed: int = 0,
+    decoded: bool = False,
+    chosen: dict[str, Any] | None = None,
+    few: bool = False,
+) -> Found:
+    """Every method on one stream.
+
+    Args:
+        stream: the tasks.
+        sizes: of the networks; `sizes.memory` is the last of `memories`.
+        memories: samples a class.
+        grid: what learning rates and weights are chosen from.
+        at_once: runs that are trained together.
+        seed: base of all draws.
+        decoded: also samples that are decoded and encoded again (variant A).
+        chosen: plans of another stream, which are then taken as they are.
+        few: only generated samples and fine-tuning.
+
+    Raises:
+        ValueError: memories do not increase, or do not end at `sizes.memory`.
+    """
+    if list(memories) != sorted(set(memories)) or memories[-1] != sizes.memory:
+        raise ValueError(f"memories must increase up to {sizes.memory}, got {list(memories)}")
+    bench = Bench(stream, at_once, seed=seed)
+    # A small system is solved where it means nothing too, so that benchmarks of one shape share a compiled function.
+    disjoint = stream.disjoint or stream.tasks * stream.classes * sizes.memory <= SMALL
+    learners: dict[str, Any] = {
+        GENERATED: generative.Generative(sizes, stream.gaussian, disjoint=disjoint),
+        "stored": stored.Stored(sizes, disjoint),
+        "networks": networks.Networks(sizes, disjoint),
+    }
+    plans = chosen or choose(bench, learners, grid)
+    top, runs = memories[-1], dict[tuple[str, int], Runs]()
+
+    def follow(learner: Any, wanted: dict[tuple[str, int], Any]) -> None:
+        found = bench.follow(learner, {f"{name} {n}": plan for (name, n), plan in wanted.items()})
+        runs.update({key: found[f"{key[0]} {key[1]}"] for key in wanted})
+
+    base, net = plans[GENERATED], plans[FINE_TUNED]
+    wanted = {(GENERATED, n): base._replace(memory=n) for n in ([top] if few else memories)}
+    if not few:
+        wanted |= {
+            (BARE, top): base._replace(contrast=0.0),
+            (MIXED, top): base._replace(shuffled=1.0),
+            (FORGETFUL, top): base._replace(rehearse=0.0),
+        }
+    follow(learners[GENERATED], wanted)
+    if decoded:
+        follow(learners[GENERATED]._replace(images=True), {(DECODED, top): base})
+    wanted = {(FINE_TUNED, top): net}
+    if not few:
+        follow(learners["stored"], {(k, n): plans[k]._replace(memory=n) for k in stored.KERNELS for n in memories})
+        wanted |= {(REHEARSED, n): net._replace(memory=n, rehearse=1.0) for n in memories}
+        wanted[JOINT, top] = plans[JOINT]
+    follow(learners["networks"], wanted)
+    return Found(stream, runs, plans, memories, learners[GENERATED])
+
+
+def choose(bench: Bench, learners: dict[str, Any], grid: Grid) -> dict[str, Any]:
+    """A plan for each method: the best learning rate, for the generator with the best weights.
+
+    The weight of the classification loss is chosen without the contrastive term, whose weight is chosen after it.
+    """
+    top = learners[GENERATED].sizes.memory
+    plain = generative.Plan(0, top, 0.0, 1.0, 0.0, 0.0, 1.0)
+    options: list[Any] = [plain._replace(rate=r, weight=w) for r in grid.rates for w in grid.weights]
+    best = options[bench.choose(learners[GENERATED], options)]
+    options = [best._replace(contrast=k) for k in grid.contrasts]
+    chosen: dict[str, Any] = {GENERATED: options[bench.choose(learners[GENERATED], options)]}
+    for i, kernel in enumerate(stored.KERNELS):
+        flags = tuple(float(i == j) for j in range(len(stored.KERNELS)))
+        options = [stored.Plan(0, top, r, flags) for r in grid.rates]
+        chosen[kernel] = options[bench.choose(learners["stored"], options)]
+    for name, joint in ((FINE_TUNED, 0.0), (JOINT, 1.0)):
+        options = [networks.Plan(0, top, r, 0.0, joint) for r in grid.rates]
+        chosen[name] = options[bench.choose(learners["networks"], options)]
+    return chosen
+
+
+def everything(
+    splits: Sequence[str],
+    shifted: str,
+    shifted_classes: int,
+    tasks: int,
+    size: int,
+    colour_size: int,
+    examples: Sequence[int],
+    seeds: int,
+    sizes: Sizes,
+    memories: Sequence[int],
+    grid: Grid,
+    at_once: int,
+    *,
+    seed: int = 0,
+    decoded: bool = False,
+) -> dict[str, Found]:
+    """All benchmarks, by name: the split sets, "permuted", "rotated" and "unshifted".
+
+    Args:
+        splits: data sets.
+        shifted: data set.
+        shifted_classes: classes of a shifted task.
+        tasks: of the shifted benchmarks.
+        size: side of grey images.
+        colour_size: side of colour images.
+        examples: training images a class of split sets and of shifted ones, held-out images a class of both.
+        seeds: number of seeds.
+        sizes: of the networks.
+        memories: samples a class.
+        grid: what is chosen from.
+        at_once: runs that are trained together.
+        seed: base of all draws.
+        decoded: variant A on the first split set.
+    """
+    found: dict[str, Found] = {}
+    top = memories[-1]
+    for i, name in enumerate(splits):
+        pool = streams.load(name, size, colour_size)
+        stream = streams.split(pool, f"split {name}", seeds, examples[0], top, examples[2], seed=seed)
+        found[stream.name] = run(
+            stream, sizes, memories, grid, at_once, seed=seed, decoded=decoded and i == 0
+        )  # fmt: skip
+    pool = streams.load(shifted, size, colour_size)
+    for kind in ("permuted", "rotated", "unshifted"):
+        stream = streams.shifted(
+            pool, kind, seeds, tasks, examples[1], top, examples[3], classes=shifted_classes, seed=seed
+        )
+        few = kind == "unshifted"
+        chosen = found["permuted"].chosen if few else None
+        found[kind] = run(stream, sizes, memories[-1:], grid, at_once, seed=seed, few=few, chosen=chosen)
+    return found
+
+
+def generated_images(found: Found, method: str, count: int, *, seed: int = 0) -> np.ndarray:
+    """Images of every class of every task that the generator draws after the last task, (seeds, tasks, c, count, d)."""
+    state = found.of(method).state
+    shape = (*state.prior.mean.shape[:3], count, found.generator.sizes.latent)
+    noise = np.random.default_rng([seed, 9]).standard_normal(shape, np.float32)
+
+    def one(s: Any, e: jax.Array) -> jax.Array:
+        z = generative.Prior(s.prior.mean[:, :, None], s.prior.log_var[:, :, None]).sample(e)
+        return jax.nn.sigmoid(s.model.decode(z.reshape(-1, z.shape[-1]))).reshape(*z.shape[:-1], -1)
+
+    return np.asarray(_mapped(one, state, noise))
+
+
+def _mapped(function: Any, state: Any, other: Any) -> Any:
+    return eqx.filter_jit(eqx.filter_vmap(function, in_axes=(eqx.if_array(0), 0)))(state, other)
+
+
+def recognised(found: Found, images: np.ndarray) -> np.ndarray:
+    """Share of images (seeds, tasks, c, count, d) that the jointly trained network, with the task's head, assigns to their class."""
+
+    def one(s: Any, x: jax.Array) -> jax.Array:
+        flat = x.reshape(x.shape[0], -1, x.shape[-1])
+        points = jax.vmap(lambda part: features(s.net, part))(flat)
+        scores = jnp.einsum("tnp,tpc->tnc", points, s.heads[:, :-1]) + s.heads[:, -1:]
+        owner = jnp.tile(jnp.repeat(jnp.arange(x.shape[1]), x.shape[2]), (x.shape[0], 1))
+        return right(scores, owner)
+
+    return np.asarray(_mapped(one, found.of(JOINT).state, images))
