@@ -118,7 +118,9 @@ def whole(uniform: Float[Array, "..."], count: Any) -> Int[Array, "..."]:
 class Learner(Protocol):
     """A continual learner; all methods but `needs` are of one run, and mapped over runs by `trained` and `assessed`."""
 
-    sizes: Sizes
+    @property
+    def sizes(self) -> Sizes:
+        """Of its arrays."""
 
     def build(self, images: Images, key: PRNGKeyArray) -> Any:
         """The networks, whose arrays are then drawn anew."""

@@ -1,6 +1,6 @@
 """The protocol: choose numbers on the first two tasks, then meet the tasks one after another and look at all of them each time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from reprise import progress
 from reprise.papers.kernels_and_features.generative_kernel_cl import learners
 from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Held, Images, Learner, Noise
 from reprise.papers.kernels_and_features.generative_kernel_cl.streams import Stream
@@ -75,9 +74,11 @@ class Bench:
         seed: base of all draws. Runs of one seed share initial weights and noise, whatever their method's numbers.
     """
 
-    def __init__(self, stream: Stream, at_once: int, *, seed: int = 0) -> None:
-        """Put the images on the device."""
-        self.stream, self.at_once, self.seed = stream, at_once, seed
+    def __init__(
+        self, stream: Stream, at_once: int, *, seed: int = 0, advance: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Put the images on the device; `advance` is told of every task that a group of runs has learnt."""
+        self.stream, self.at_once, self.seed, self._advance = stream, at_once, seed, advance
         self.images = Images.of(stream)
         self._test = Held(jnp.asarray(stream.x_test), jnp.asarray(stream.y_test))
         self._validation = Held(jnp.asarray(stream.x_val), jnp.asarray(stream.y_val))
@@ -89,7 +90,7 @@ class Bench:
         """
         used, losses = min(seeds, self.stream.seeds), []
         noise = [self._noise(learner, t) for t in (0, 1)]
-        for runs, rows in progress.track(self._batches(plans, used), f"{self.stream.name}: choosing"):
+        for runs, rows in self._batches(plans, used):
             state = self.start(learner, rows)
             for t in (0, 1):
                 state = learners.trained(learner, state, runs, self.images, jnp.asarray(t), noise[t][0])
@@ -107,14 +108,13 @@ class Bench:
         parts = self._batches(list(plans.values()), self.stream.seeds)
         states: list[Any] = [self.start(learner, seeds) for _, seeds in parts]
         seen: list[list[dict[str, np.ndarray]]] = [[] for _ in parts]
-        with progress.task(f"{self.stream.name}: tasks", total=len(parts) * self.stream.tasks) as advance:
-            for t in range(self.stream.tasks):
-                task, (training, looking) = jnp.asarray(t), self._noise(learner, t)
-                for i, (runs, _) in enumerate(parts):
-                    states[i] = learners.trained(learner, states[i], runs, self.images, task, training)
-                    out = learners.assessed(learner, states[i], runs, self.images, self._test, task, looking)
-                    seen[i].append({name: np.asarray(value, np.float64) for name, value in out.items()})
-                    advance(1)
+        for t in range(self.stream.tasks):
+            task, (training, looking) = jnp.asarray(t), self._noise(learner, t)
+            for i, (runs, _) in enumerate(parts):
+                states[i] = learners.trained(learner, states[i], runs, self.images, task, training)
+                out = learners.assessed(learner, states[i], runs, self.images, self._test, task, looking)
+                seen[i].append({name: np.asarray(value, np.float64) for name, value in out.items()})
+                self._advance(1)
         done = list(zip(seen, states, strict=True))
         names = done[0][0][0].keys()
         tables = {n: np.concatenate([np.stack([s[n] for s in seen], axis=1) for seen, _ in done]) for n in names}

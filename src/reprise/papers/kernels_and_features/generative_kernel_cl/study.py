@@ -1,6 +1,8 @@
 """One benchmark, all methods: numbers chosen on the first two tasks, then all tasks in turn."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reprise import progress
 from reprise.papers.kernels_and_features.generative_kernel_cl import generative, networks, stored, streams
-from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Sizes, features, right
+from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Learner, Sizes, features, right
 from reprise.papers.kernels_and_features.generative_kernel_cl.protocol import Bench, Runs
 from reprise.papers.kernels_and_features.generative_kernel_cl.streams import Stream
 
@@ -76,67 +79,101 @@ def run(
         seed: base of all draws.
         decoded: also samples that are decoded and encoded again (variant A).
         chosen: plans of another stream, which are then taken as they are.
-        few: only generated samples and fine-tuning.
+        few: only generated samples and fine-tuning, with the plans of `chosen`.
 
     Raises:
         ValueError: memories do not increase, or do not end at `sizes.memory`.
     """
     if list(memories) != sorted(set(memories)) or memories[-1] != sizes.memory:
         raise ValueError(f"memories must increase up to {sizes.memory}, got {list(memories)}")
-    bench = Bench(stream, at_once, seed=seed)
     # A small system is solved where it means nothing too, so that benchmarks of one shape share a compiled function.
     disjoint = stream.disjoint or stream.tasks * stream.classes * sizes.memory <= SMALL
-    learners: dict[str, Any] = {
-        GENERATED: generative.Generative(sizes, stream.gaussian, disjoint=disjoint),
-        "stored": stored.Stored(sizes, disjoint),
-        "networks": networks.Networks(sizes, disjoint),
-    }
-    plans = chosen or choose(bench, learners, grid)
-    top, runs = memories[-1], dict[tuple[str, int], Runs]()
+    groups = (2 if few else 5 + 5 * len(memories)) + decoded
+    lock = Lock()
 
-    def follow(learner: Any, wanted: dict[tuple[str, int], Any]) -> None:
-        found = bench.follow(learner, {f"{name} {n}": plan for (name, n), plan in wanted.items()})
-        runs.update({key: found[f"{key[0]} {key[1]}"] for key in wanted})
+    with progress.task(stream.name, -(-groups * stream.seeds // at_once) * stream.tasks) as advance:
 
-    base, net = plans[GENERATED], plans[FINE_TUNED]
-    wanted = {(GENERATED, n): base._replace(memory=n) for n in ([top] if few else memories)}
-    if not few:
-        wanted |= {
-            (BARE, top): base._replace(contrast=0.0),
-            (MIXED, top): base._replace(shuffled=1.0),
-            (FORGETFUL, top): base._replace(rehearse=0.0),
-        }
-    follow(learners[GENERATED], wanted)
-    if decoded:
-        follow(learners[GENERATED]._replace(images=True), {(DECODED, top): base})
-    wanted = {(FINE_TUNED, top): net}
-    if not few:
-        follow(learners["stored"], {(k, n): plans[k]._replace(memory=n) for k in stored.KERNELS for n in memories})
-        wanted |= {(REHEARSED, n): net._replace(memory=n, rehearse=1.0) for n in memories}
-        wanted[JOINT, top] = plans[JOINT]
-    follow(learners["networks"], wanted)
-    return Found(stream, runs, plans, memories, learners[GENERATED])
+        def tell(steps: int) -> None:
+            with lock:
+                advance(steps)
+
+        bench = Bench(stream, at_once, seed=seed, advance=tell)
+        lanes = _Lanes(bench, sizes, memories, grid, dict(chosen or {}), disjoint=disjoint, few=few, decoded=decoded)
+        # A compiled function leaves Python alone while it runs, so threads keep two cores busy.
+        with ThreadPoolExecutor(2) as workers:
+            for done in [workers.submit(lane) for lane in (lanes.generated, lanes.stored, lanes.networks)]:
+                done.result()
+    return Found(stream, lanes.runs, lanes.plans, memories, lanes.generator)
 
 
-def choose(bench: Bench, learners: dict[str, Any], grid: Grid) -> dict[str, Any]:
-    """A plan for each method: the best learning rate, for the generator with the best weights.
+class _Lanes:
+    """The methods of three learners on one stream; lanes share nothing but where they put their results."""
 
-    The weight of the classification loss is chosen without the contrastive term, whose weight is chosen after it.
-    """
-    top = learners[GENERATED].sizes.memory
-    plain = generative.Plan(0, top, 0.0, 1.0, 0.0, 0.0, 1.0)
-    options: list[Any] = [plain._replace(rate=r, weight=w) for r in grid.rates for w in grid.weights]
-    best = options[bench.choose(learners[GENERATED], options)]
-    options = [best._replace(contrast=k) for k in grid.contrasts]
-    chosen: dict[str, Any] = {GENERATED: options[bench.choose(learners[GENERATED], options)]}
-    for i, kernel in enumerate(stored.KERNELS):
-        flags = tuple(float(i == j) for j in range(len(stored.KERNELS)))
-        options = [stored.Plan(0, top, r, flags) for r in grid.rates]
-        chosen[kernel] = options[bench.choose(learners["stored"], options)]
-    for name, joint in ((FINE_TUNED, 0.0), (JOINT, 1.0)):
-        options = [networks.Plan(0, top, r, 0.0, joint) for r in grid.rates]
-        chosen[name] = options[bench.choose(learners["networks"], options)]
-    return chosen
+    def __init__(
+        self,
+        bench: Bench,
+        sizes: Sizes,
+        memories: Sequence[int],
+        grid: Grid,
+        plans: dict[str, Any],
+        *,
+        disjoint: bool,
+        few: bool,
+        decoded: bool,
+    ) -> None:
+        self.bench, self.memories, self.grid, self.few, self.decoded = bench, memories, grid, few, decoded
+        self.generator = generative.Generative(sizes, bench.stream.gaussian, disjoint=disjoint)
+        self.kernels, self.nets = stored.Stored(sizes, disjoint), networks.Networks(sizes, disjoint)
+        self.top, self.plans, self.runs = memories[-1], plans, dict[tuple[str, int], Runs]()
+
+    def generated(self) -> None:
+        """Generated samples, and what shows why they work."""
+        top = self.top
+        base = self.plans.get(GENERATED) or self._generator_plan()
+        self.plans[GENERATED] = base
+        wanted = {(GENERATED, n): base._replace(memory=n) for n in ([top] if self.few else self.memories)}
+        if not self.few:
+            wanted[BARE, top] = base._replace(contrast=0.0)
+            wanted[MIXED, top] = base._replace(shuffled=1.0)
+            wanted[FORGETFUL, top] = base._replace(rehearse=0.0)
+        self._follow(self.generator, wanted)
+        if self.decoded:
+            self._follow(self.generator._replace(images=True), {(DECODED, top): base})
+
+    def stored(self) -> None:
+        """Stored samples with three kernels."""
+        if self.few:
+            return
+        for i, kernel in enumerate(stored.KERNELS):
+            flags = tuple(float(i == j) for j in range(len(stored.KERNELS)))
+            options = [stored.Plan(0, self.top, r, flags) for r in self.grid.rates]
+            self.plans[kernel] = options[self.bench.choose(self.kernels, options)]
+        wanted = {(k, n): self.plans[k]._replace(memory=n) for k in stored.KERNELS for n in self.memories}
+        self._follow(self.kernels, wanted)
+
+    def networks(self) -> None:
+        """Networks without a kernel."""
+        for name, joint in () if self.few else ((FINE_TUNED, 0.0), (JOINT, 1.0)):
+            options = [networks.Plan(0, self.top, r, 0.0, joint) for r in self.grid.rates]
+            self.plans[name] = options[self.bench.choose(self.nets, options)]
+        base = self.plans[FINE_TUNED]
+        wanted = {(FINE_TUNED, self.top): base}
+        if not self.few:
+            wanted |= {(REHEARSED, n): base._replace(memory=n, rehearse=1.0) for n in self.memories}
+            wanted[JOINT, self.top] = self.plans[JOINT]
+        self._follow(self.nets, wanted)
+
+    def _generator_plan(self) -> generative.Plan:
+        """Learning rate and weight of classification first, then the weight of the contrastive term."""
+        plain = generative.Plan(0, self.top, 0.0, 1.0, 0.0, 0.0, 1.0)
+        options = [plain._replace(rate=r, weight=w) for r in self.grid.rates for w in self.grid.weights]
+        best = options[self.bench.choose(self.generator, options)]
+        options = [best._replace(contrast=k) for k in self.grid.contrasts]
+        return options[self.bench.choose(self.generator, options)]
+
+    def _follow(self, learner: Learner, wanted: dict[tuple[str, int], Any]) -> None:
+        found = self.bench.follow(learner, {f"{name} {n}": plan for (name, n), plan in wanted.items()})
+        self.runs.update({key: found[f"{key[0]} {key[1]}"] for key in wanted})
 
 
 def everything(
