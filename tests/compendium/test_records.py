@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import reprise
 from reprise.compendium import cards, digest, records, runs, sweep, verify
 from reprise.compendium.errors import ParameterError, RecordError
 from reprise.estimate import Estimate
@@ -233,3 +235,61 @@ class TestDigest:
         smaller = cards.Card.model_validate(data)
         changed = {profile for profile in before if digest.source_digest(smaller, profile) != before[profile]}
         assert changed == {"quick"}
+
+
+class TestDigestOfData:
+    """On a copy of the real data wing, for a paper that loads MNIST."""
+
+    def make(self, compendium: Make) -> tuple[Path, cards.Card]:
+        root = compendium(cells=["from reprise.datasets.loading import load"])
+        package = root / "src" / "reprise"
+        package.mkdir(parents=True)
+        for name in ("__init__.py", "provenance.py", "datasets", "compendium"):
+            real = Path(reprise.__file__).parent / name
+            (shutil.copytree if real.is_dir() else shutil.copy)(real, package / name)
+        data = sample.card()
+        for profile in data["profiles"].values():
+            profile["datasets"] = ["mnist"]
+        return package / "datasets", cards.Card.model_validate(data)
+
+    def replace(self, file: Path, old: str, new: str) -> None:
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+
+    def add_a_reader(self, datasets: Path) -> None:
+        (datasets / "readers" / "jpeg.py").write_text("x = 1\n")
+        self.replace(datasets / "loading.py", "idx, omniglot", "idx, jpeg, omniglot")
+        self.replace(datasets / "loading.py", '    "idx": idx,\n', '    "idx": idx,\n    "jpeg": jpeg,\n')
+
+    def add_a_set(self, datasets: Path) -> None:
+        (datasets / "registry" / "zoo.yml").write_text(
+            "- {name: zoo, title: Zoo, task: classification, reader: jpeg, licence: none, paper: none}\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("change", "counts"),
+        [
+            (add_a_reader, False),
+            (add_a_set, False),
+            (lambda self, d: self.replace(d / "readers" / "uci.py", "import warnings", "import json"), False),
+            (lambda self, d: self.replace(d / "registry" / "images.yml", "MNIST handwritten", "Handwritten"), False),
+            (lambda self, d: self.replace(d / "readers" / "idx.py", "import struct", "import json"), True),
+            (lambda self, d: self.replace(d / "registry" / "images.yml", "440fcabf", "540fcabf"), True),
+            (lambda self, d: self.replace(d / "loading.py", "x /= image.maximum", "x /= 255"), True),
+            (lambda self, d: self.replace(d / "loading.py", '"idx": idx', '"idx": uci'), True),
+        ],
+    )
+    def test_only_the_sets_in_use_and_their_readers_count(
+        self, compendium: Make, change: Callable[..., None], counts: bool
+    ) -> None:
+        datasets, card = self.make(compendium)
+        before = digest.source_digest(card, "quick")
+        change(self, datasets)
+        assert (digest.source_digest(card, "quick") != before) is counts
+
+    def test_a_set_by_its_alias_has_the_files_of_its_folder(self) -> None:
+        (entry,) = digest.data_entries(["uci/bostonHousing"], Path(reprise.__file__).parents[2])
+        assert entry["name"] == "uci/boston"
+        assert {"data.txt", "index_features.txt"} <= {Path(f["name"]).name for f in entry["files"]}
+        assert all(f["name"].startswith("uci-regression/bostonHousing/data/") for f in entry["files"])

@@ -2,7 +2,8 @@
 
 The digest ignores comments, docstrings and layout: it hashes syntax trees, the notebook's code cells and the part of the
 card that decides verdicts. Prose can thus be mended without a record's numbers seeming to be of older code. Of the
-profiles it holds the one that ran: a smaller ``quick`` does not age what ``standard`` found.
+profiles it holds the one that ran: a smaller ``quick`` does not age what ``standard`` found. Of the data sets it holds
+those that this profile names, with their readers: one more set, or one more reader, ages no record.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from reprise.compendium import paths
 from reprise.compendium.cards import Card
@@ -22,11 +25,21 @@ from reprise.compendium.environment import NUMERICAL
 # What shows and stores evidence is left out: it changes no number. What judges it is kept.
 _JUDGES = ("study", "criteria", "verdicts", "parameters")
 
+# Where data sets are listed, where their readers are, the module that has a table of these, and that table's name.
+_REGISTRY = Path("datasets", "registry")
+_READERS = "reprise.datasets.readers"
+_LOADING = Path("datasets", "loading.py")
+_TABLE = "READERS"
 
-def reached_files(slug: str, root: Path | None = None) -> list[Path]:
+# What decides the arrays that a set gives; titles, licences and addresses do not.
+_DECISIVE = ("name", "reader", "classes", "image", "table", "sha256", "files")
+
+
+def reached_files(slug: str, root: Path | None = None, *, readers: Collection[str] | None = None) -> list[Path]:
     """Every file of the package that the notebook reaches by imports, data files of reached packages included.
 
-    Deterministic and sorted; read from syntax alone, so that nothing is imported.
+    Of the readers of data sets only ``readers`` are followed, if given. The lists of data sets are not among the files:
+    see `data_entries`. Deterministic and sorted; read from syntax alone, so that nothing is imported.
     """
     top = root or paths.root()
     notebooks = sorted((top / "notebooks").glob(f"*/{slug}.ipynb"))
@@ -43,18 +56,36 @@ def reached_files(slug: str, root: Path | None = None) -> list[Path]:
             continue
         reached.add(path)
         package = ".".join(path.relative_to(source).parent.parts)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _parsed(path, source, readers)
         queue += _imported(tree, source, package=package)
-    for directory in {path.parent for path in reached if path.name == "__init__.py"} - {source / "reprise"}:
+    without = {source / "reprise", source / "reprise" / _REGISTRY}
+    for directory in {path.parent for path in reached if path.name == "__init__.py"} - without:
         reached |= {p for p in directory.iterdir() if p.is_file() and p.suffix in (".yml", ".mplstyle", ".json")}
     return sorted(reached)
+
+
+def data_entries(datasets: Collection[str], root: Path | None = None) -> list[dict[str, Any]]:
+    """What the registry says of these data sets (names or aliases) that decides their arrays, sorted by name."""
+    folder = (root or paths.root()) / "src" / "reprise" / _REGISTRY
+    wanted, found = set(datasets), []
+    for file in sorted(folder.glob("*.yml")) if wanted else ():
+        for entry in yaml.safe_load(file.read_text(encoding="utf-8")):
+            if not wanted & {entry["name"], *entry.get("aliases", ())}:
+                continue
+            if listed := entry.get("files_from"):
+                known = json.loads((folder / listed).read_text(encoding="utf-8"))
+                inside = entry["folder"] + "/"
+                entry["files"] = [{"name": k, **v} for k, v in known.items() if k.startswith(inside)]
+            files = [{key: item[key] for key in ("name", "sha256")} for item in entry.pop("files", ())]
+            found.append({key: value for key in _DECISIVE if (value := {**entry, "files": files}.get(key))})
+    return sorted(found, key=lambda entry: str(entry["name"]))
 
 
 def source_digest(card: Card, profile: str) -> str:
     """One digest of what a run's numbers depend on.
 
-    That is the notebook's code, the judging part of the card with the values of this profile, the reached modules and
-    the locked numerical packages.
+    That is the notebook's code, the judging part of the card with the values of this profile, the reached modules, the
+    data sets of this profile and the locked numerical packages.
     """
     top = paths.root()
     digest = hashlib.sha256()
@@ -74,9 +105,12 @@ def source_digest(card: Card, profile: str) -> str:
         for check in claim.checks
     ]
     add("card", json.dumps(judged, sort_keys=True))
-    for path in reached_files(card.slug):
-        text = path.read_text(encoding="utf-8")
-        content = _outline(ast.parse(text)) if path.suffix == ".py" else text
+    entries = data_entries(card.profile(profile).datasets, top)
+    add("data", json.dumps(entries, sort_keys=True))
+    readers = {entry["reader"] for entry in entries}
+    for path in reached_files(card.slug, top, readers=readers):
+        python = path.suffix == ".py"
+        content = _outline(_parsed(path, top / "src", readers)) if python else path.read_text(encoding="utf-8")
         add(path.relative_to(top).as_posix(), content)
     for line in locked_versions(top / "requirements.lock"):
         add("lock", line)
@@ -106,6 +140,24 @@ def _notebook_tree(path: Path) -> ast.Module:
         plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("%", "!")))
         body += ast.parse(plain).body
     return ast.Module(body=body, type_ignores=[])
+
+
+def _parsed(path: Path, source: Path, readers: Collection[str] | None) -> ast.Module:
+    """A module's syntax; that of the loader without the readers, and their rows of its table, that are not in use."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if readers is None or path != source / "reprise" / _LOADING:
+        return tree
+    others: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == _TABLE and isinstance(node.value, ast.Dict):
+            rows = list(zip(node.value.keys, node.value.values, strict=True))
+            kept = [(k, v) for k, v in rows if isinstance(k, ast.Constant) and k.value in readers]
+            others = {ast.unparse(v) for _, v in rows} - {ast.unparse(v) for _, v in kept}
+            node.value.keys, node.value.values = [k for k, _ in kept], [v for _, v in kept]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == _READERS:
+            node.names = [alias for alias in node.names if alias.name not in others]
+    return tree
 
 
 def _imported(tree: ast.AST, source: Path, package: str) -> Iterator[Path]:
