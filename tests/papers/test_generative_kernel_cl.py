@@ -59,6 +59,14 @@ class TestHead:
         other = heads.scores(x @ core.T, jnp.asarray(core @ core.T), jnp.asarray(targets), jnp.ones(9), scalars)
         assert not np.allclose(found, other, rtol=1e-3)
 
+    def test_linear_head_from_features(self, rng):
+        core, x, labels = rng.normal(size=(9, 4)), rng.normal(size=(6, 4)), rng.integers(0, 3, 9)
+        used, targets = jnp.asarray(rng.integers(0, 2, 9), jnp.float64), jnp.asarray(np.eye(3)[labels])
+        scalars = jnp.asarray([0.4, 1.5, -0.2])
+        found = heads.linear_scores(jnp.asarray(x), jnp.asarray(core), targets, used, scalars)
+        dual = heads.scores(jnp.asarray(x @ core.T), jnp.asarray(core @ core.T), targets, used, scalars)
+        np.testing.assert_allclose(found, dual, rtol=1e-9)
+
     def test_gradient_passes_through_the_solve(self, rng):
         core, x = jnp.asarray(rng.normal(size=(5, 3))), jnp.asarray(rng.normal(size=(2, 3)))
         targets = jnp.asarray(np.eye(2)[[0, 1, 0, 1, 1]])

@@ -229,7 +229,7 @@ class Generative(NamedTuple):
         """Scores of queries by a head that is solved on samples generated now."""
         core = self.samples(now.model, now.prior, noise)
         targets, used = labelled(noise.shape[0], self.sizes.memory, plan.memory)
-        return heads.scores(queries @ core.T, core @ core.T, targets, used, now.scalars)
+        return heads.linear_scores(queries, core, targets, used, now.scalars)
 
     def rehearsed_head(
         self,
@@ -269,7 +269,7 @@ class Generative(NamedTuple):
         def own(c: Array, q: Array, labels: Array, scalars: Array, luck: Array) -> dict[str, Array]:
             across = q @ c.T
             both = jnp.concatenate([targets, permuted(targets, used, luck)], axis=1)
-            found = heads.scores(across, c @ c.T, both, used, scalars)
+            found = heads.linear_scores(q, c, both, used, scalars)
             apart = jnp.sum(c**2, axis=1) - 2.0 * across + jnp.where(used > 0, 0.0, jnp.inf)
             return {
                 "accuracy": right(found[:, :classes], labels),
@@ -331,6 +331,6 @@ def union(
     wide = jnp.einsum("tu,mc->tmuc", jnp.eye(tasks, dtype=targets.dtype), targets).reshape(tasks * m, tasks * classes)
     counted = (seen[:, None] * used).reshape(-1)
     flat = queries.reshape(-1, queries.shape[-1])
-    found = heads.scores(flat @ every.T, every @ every.T, wide, counted, scalars)
+    found = heads.linear_scores(flat, every, wide, counted, scalars)
     found = jnp.where(jnp.repeat(seen, classes), found, -jnp.inf).reshape(*y.shape, -1)
     return right(found, y + classes * jnp.arange(tasks)[:, None])

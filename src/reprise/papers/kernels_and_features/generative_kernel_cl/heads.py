@@ -51,6 +51,30 @@ def scores(
     return (scalars[1] * found + scalars[2]).astype(across.dtype)
 
 
+def linear_scores(
+    queries: Float[Array, "q z"],
+    core: Float[Array, "m z"],
+    targets: Float[Array, "m c"],
+    used: Float[Array, " m"],
+    scalars: Float[Array, "3"],
+) -> Float[Array, "q c"]:
+    r"""The same for the linear kernel, from features: $x^\top C^\top(CC^\top+\delta I)^{-1}Y=x^\top(C^\top C+\delta I)^{-1}C^\top Y$.
+
+    The system has the size of a feature and not that of the set of samples.
+
+    >>> c = jnp.asarray([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> y = jnp.asarray([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> print(linear_scores(jnp.asarray([[2.0, -1.0]]), c, y, jnp.ones(3), jnp.asarray([0.1, 1.0, 0.0])).round(6))
+    [[ 1.512123 -0.869036]]
+    """
+    points = core.astype(jnp.float64) * used.astype(jnp.float64)[:, None]
+    ridge = jnp.abs(scalars[0].astype(jnp.float64)) + FLOOR
+    system = points.T @ points + ridge * jnp.eye(points.shape[1])
+    weights = jax.scipy.linalg.solve(system, points.T @ targets.astype(jnp.float64), assume_a="pos")
+    found = queries.astype(jnp.float64) @ weights
+    return (scalars[1] * found + scalars[2]).astype(queries.dtype)
+
+
 def gaussian_kernel(a: Float[Array, "n p"], b: Float[Array, "m p"], log_width: Float[Array, ""]) -> Float[Array, "n m"]:
     r"""$\exp(-\|a-b\|^2/(2w^2))$.
 

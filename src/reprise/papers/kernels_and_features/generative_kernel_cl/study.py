@@ -216,8 +216,10 @@ def everything(
     for i, name in enumerate(splits):
         pool = streams.load(name, size, colour_size)
         stream = streams.split(pool, f"split {name}", seeds, examples[0], top, examples[2], seed=seed)
+        # All memories on the set that is judged; on the others those that are compared.
+        some = memories if i == len(splits) - 1 else [n for n in memories if n in (top // 10, top)]
         found[stream.name] = run(
-            stream, sizes, memories, grid, at_once, seed=seed, decoded=decoded and i == 0
+            stream, sizes, some, grid, at_once, seed=seed, decoded=decoded and i == 0
         )  # fmt: skip
     pool = streams.load(shifted, size, colour_size)
     for kind in ("permuted", "rotated", "unshifted"):
