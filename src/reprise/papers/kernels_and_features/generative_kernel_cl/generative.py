@@ -160,8 +160,8 @@ class Generative(NamedTuple):
     def start(self, model: Generator, images: Images, rng: np.random.Generator) -> State:
         """Priors of variance 1 at random places, heads at their start."""
         shape = (*images.core.shape[1:3], self.sizes.latent)
-        prior = Prior(jnp.asarray(rng.standard_normal(shape), jnp.float32), jnp.zeros(shape, jnp.float32))
-        return State(model, prior, jnp.tile(jnp.asarray(heads.START, jnp.float32), (shape[0], 1)))
+        prior = Prior(jnp.asarray(rng.standard_normal(shape, np.float32)), jnp.asarray(np.zeros(shape, np.float32)))
+        return State(model, prior, heads.start(shape[0]))
 
     def needs(self, images: Images, *, training: bool) -> tuple[int, int]:
         """Training: noise of rehearsed, encoded and sampled latents. Assessment: samples of all classes of all tasks."""

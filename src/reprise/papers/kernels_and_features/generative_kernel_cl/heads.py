@@ -7,6 +7,7 @@ $$\alpha=(K_{CC}+(|\lambda|+0.01)I)^{-1}Y,\qquad\mathrm{scores}(x)=\gamma\,k(x,C
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 import reprise._x64  # noqa: F401
@@ -15,6 +16,15 @@ START = (0.1, 1.0, 0.0)
 """Where the scalars of a head start."""
 FLOOR = 0.01
 """Least ridge."""
+
+
+def start(tasks: int) -> Float[Array, "tasks 3"]:
+    """The scalars of all tasks before the first.
+
+    >>> start(2).shape
+    (2, 3)
+    """
+    return jnp.asarray(np.tile(np.asarray(START, np.float32), (tasks, 1)))
 
 
 def scores(

@@ -6,7 +6,7 @@ function trains many of them together, and the same function serves all tasks.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -140,7 +140,15 @@ class Learner(Protocol):
         """Accuracies and the like on all tasks, where `task` is the last one that was learnt."""
 
 
-@eqx.filter_jit
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _one_thread(function: _F) -> _F:
+    """Compiled, with products on one thread: lanes of runs keep the cores busy (see `study`), and threads would only wait."""
+    return cast("_F", eqx.filter_jit(function, compiler_options={"xla_cpu_multi_thread_eigen": False}))
+
+
+@_one_thread
 def trained(learner: Learner, states: Any, plans: Any, images: Images, task: Int[Array, ""], noise: Noise) -> Any:
     """The states of all runs after one more task."""
     return eqx.filter_vmap(
@@ -148,7 +156,7 @@ def trained(learner: Learner, states: Any, plans: Any, images: Images, task: Int
     )(states, plans)
 
 
-@eqx.filter_jit
+@_one_thread
 def assessed(
     learner: Learner, states: Any, plans: Any, images: Images, held: Held, task: Int[Array, ""], noise: Noise
 ) -> dict[str, Array]:

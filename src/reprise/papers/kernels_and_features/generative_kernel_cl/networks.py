@@ -65,7 +65,7 @@ class Networks(NamedTuple):
         """Heads at 0."""
         del rng
         tasks, classes = images.core.shape[1:3]
-        return State(model, jnp.zeros((tasks, self.sizes.latent + 1, classes), jnp.float32))
+        return State(model, jnp.asarray(np.zeros((tasks, self.sizes.latent + 1, classes), np.float32)))
 
     def needs(self, images: Images, *, training: bool) -> tuple[int, int]:
         """Rows, tasks, and stored samples in training; nothing in assessment."""

@@ -88,6 +88,8 @@ class Bench:
 
         One task alone would not do: nothing is forgotten yet, and a generator would be given no weight.
         """
+        if len(plans) == 1:
+            return 0
         used, losses = min(seeds, self.stream.seeds), []
         noise = [self._noise(learner, t) for t in (0, 1)]
         for runs, rows in self._batches(plans, used):
@@ -120,7 +122,7 @@ class Bench:
         tables = {n: np.concatenate([np.stack([s[n] for s in seen], axis=1) for seen, _ in done]) for n in names}
         if not all(np.isfinite(table).all() for table in tables.values()):
             raise FloatingPointError(f"{self.stream.name}: a run diverged; take smaller learning rates")
-        states = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *[state for _, state in done])
+        states = jax.tree.map(lambda *leaves: np.concatenate(leaves), *[state for _, state in done])
         size = self.stream.seeds
 
         def of(i: int) -> Runs:
@@ -139,7 +141,7 @@ class Bench:
 
         made = [one(seed) for seed in range(self.stream.seeds)]
         rows = np.asarray(seeds)
-        return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)[rows]), *made)
+        return jax.tree.map(lambda *leaves: np.stack(leaves)[rows], *made)
 
     def _noise(self, learner: Learner, task: int) -> tuple[Noise, Noise]:
         """Random numbers to train on a task and to assess after it."""
@@ -162,14 +164,14 @@ def _drawn(leaf: Any, rng: np.random.Generator) -> Any:
     if not isinstance(leaf, jax.ShapeDtypeStruct):
         return leaf
     scale = (2.0 / leaf.shape[-1]) ** 0.5 if len(leaf.shape) == 2 else 0.01
-    return jnp.asarray(scale * rng.standard_normal(leaf.shape), jnp.float32)
+    return np.asarray(scale * rng.standard_normal(leaf.shape), np.float32)
 
 
 def _stacked(plans: list[Any]) -> Any:
     """Plans of numbers as one plan of arrays; a tuple of numbers becomes one more axis."""
 
-    def column(values: tuple[Any, ...]) -> jax.Array:
+    def column(values: tuple[Any, ...]) -> np.ndarray:
         array = np.asarray(values)
-        return jnp.asarray(array, jnp.int32 if array.dtype.kind == "i" else jnp.float32)
+        return array.astype(np.int32 if array.dtype.kind == "i" else np.float32)
 
     return type(plans[0])(*map(column, zip(*plans, strict=True)))

@@ -99,8 +99,8 @@ class Stored(NamedTuple):
         """Heads at their start, and the frequencies' posterior at the standard normal prior."""
         del rng
         where = lambda m: (m.spread.weights[-1], m.spread.biases[-1], m.log_width)  # noqa: E731 - Equinox's way to point
-        still = eqx.tree_at(where, model, replace_fn=jnp.zeros_like)
-        return State(still, jnp.tile(jnp.asarray(heads.START, jnp.float32), (images.core.shape[1], 1)))
+        still = eqx.tree_at(where, model, replace_fn=np.zeros_like)
+        return State(still, heads.start(images.core.shape[1]))
 
     def needs(self, images: Images, *, training: bool) -> tuple[int, int]:
         """Noise of the frequencies; phases, and rows in training."""
