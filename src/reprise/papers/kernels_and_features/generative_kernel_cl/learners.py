@@ -145,7 +145,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def _one_thread(function: _F) -> _F:
     """Compiled, with products on one thread: lanes of runs keep the cores busy (see `study`), and threads would only wait."""
-    return cast("_F", eqx.filter_jit(function, compiler_options={"xla_cpu_multi_thread_eigen": False}))
+    options: dict[str, Any] = {"compiler_options": {"xla_cpu_multi_thread_eigen": False}}
+    return cast("_F", eqx.filter_jit(function, **options))
 
 
 @_one_thread
