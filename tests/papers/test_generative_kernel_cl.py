@@ -1,5 +1,6 @@
 """Heads, losses, streams and the protocol's arithmetic against closed forms, peers and hand-made cases."""
 
+import doctest
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -13,7 +14,14 @@ from scipy import stats
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
 
-from reprise.papers.kernels_and_features.generative_kernel_cl import generative, heads, learners, protocol, streams
+from reprise.papers.kernels_and_features.generative_kernel_cl import (
+    evidence,
+    generative,
+    heads,
+    learners,
+    protocol,
+    streams,
+)
 from reprise.papers.kernels_and_features.generative_kernel_cl.generative import Generator, Prior
 from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Sizes
 
@@ -293,3 +301,12 @@ class TestStreams:
         np.testing.assert_allclose(found[..., 0], 1.0)
         np.testing.assert_allclose(found[..., 1], [[0.2, 0.2], [0.0, 0.0]], atol=1e-7)
         np.testing.assert_array_equal(found[..., 2], 0.0)
+
+
+@pytest.mark.parametrize(
+    "module", [heads, learners, protocol, evidence], ids=lambda module: module.__name__.split(".")[-1]
+)
+def test_doctests(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
