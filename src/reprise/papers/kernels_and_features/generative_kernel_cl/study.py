@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from reprise import progress
 from reprise.papers.kernels_and_features.generative_kernel_cl import generative, networks, stored, streams
@@ -232,31 +233,32 @@ def everything(
     return found
 
 
-def generated_images(found: Found, method: str, count: int, *, seed: int = 0) -> np.ndarray:
-    """Images of every class of every task that the generator draws after the last task, (seeds, tasks, c, count, d)."""
+def generated_images(found: Found, method: str, count: int, *, seed: int = 0) -> Float[np.ndarray, "seeds tasks c k d"]:
+    """Images of every class of every task that the generator draws after the last task."""
     state = found.of(method).state
     shape = (*state.prior.mean.shape[:3], count, found.generator.sizes.latent)
-    noise = np.random.default_rng([seed, 9]).standard_normal(shape, np.float32)
-
-    def one(s: Any, e: jax.Array) -> jax.Array:
-        z = generative.Prior(s.prior.mean[:, :, None], s.prior.log_var[:, :, None]).sample(e)
-        return jax.nn.sigmoid(s.model.decode(z.reshape(-1, z.shape[-1]))).reshape(*z.shape[:-1], -1)
-
-    return np.asarray(_mapped(one, state, noise))
+    return np.asarray(_decoded(state, np.random.default_rng([seed, 9]).standard_normal(shape, np.float32)))
 
 
-def _mapped(function: Any, state: Any, other: Any) -> Any:
-    return eqx.filter_jit(eqx.filter_vmap(function, in_axes=(eqx.if_array(0), 0)))(state, other)
+def recognised(found: Found, images: Float[np.ndarray, "seeds tasks c k d"]) -> Float[np.ndarray, "seeds tasks"]:
+    """Share of images that the jointly trained network, with the head of their task, assigns to their class."""
+    return np.asarray(_recognised(found.of(JOINT).state, images))
 
 
-def recognised(found: Found, images: np.ndarray) -> np.ndarray:
-    """Share of images (seeds, tasks, c, count, d) that the jointly trained network, with the task's head, assigns to their class."""
+def _decode(state: generative.State, noise: Float[Array, "tasks c k z"]) -> Float[Array, "tasks c k d"]:
+    z = generative.Prior(state.prior.mean[:, :, None], state.prior.log_var[:, :, None]).sample(noise)
+    return jax.nn.sigmoid(state.model.decode(z.reshape(-1, z.shape[-1]))).reshape(*z.shape[:-1], -1)
 
-    def one(s: Any, x: jax.Array) -> jax.Array:
-        flat = x.reshape(x.shape[0], -1, x.shape[-1])
-        points = jax.vmap(lambda part: features(s.net, part))(flat)
-        scores = jnp.einsum("tnp,tpc->tnc", points, s.heads[:, :-1]) + s.heads[:, -1:]
-        owner = jnp.tile(jnp.repeat(jnp.arange(x.shape[1]), x.shape[2]), (x.shape[0], 1))
-        return right(scores, owner)
 
-    return np.asarray(_mapped(one, found.of(JOINT).state, images))
+def _recognise(state: networks.State, images: Float[Array, "tasks c k d"]) -> Float[Array, " tasks"]:
+    tasks, classes, count, _ = images.shape
+    points = jax.vmap(lambda x: features(state.net, x))(images.reshape(tasks, classes * count, -1))
+    found = jnp.einsum("tnp,tpc->tnc", points, state.heads[:, :-1]) + state.heads[:, -1:]
+    return right(found, jnp.tile(jnp.repeat(jnp.arange(classes), count), (tasks, 1)))
+
+
+def _over_seeds(function: Any) -> Any:
+    return eqx.filter_jit(eqx.filter_vmap(function, in_axes=(eqx.if_array(0), 0)))
+
+
+_decoded, _recognised = _over_seeds(_decode), _over_seeds(_recognise)
