@@ -11,7 +11,7 @@ from reprise.datasets import registry, store, transforms
 from reprise.datasets.dataset import Array, Dataset, Meta
 from reprise.datasets.errors import OptionError
 from reprise.datasets.options import Options, parse
-from reprise.datasets.readers import Part, Reader, bundled, generated, idx, omniglot, uci, usps
+from reprise.datasets.readers import Part, Reader, bundled, generated, idx, jpeg, omniglot, uci, usps
 from reprise.datasets.registry import Entry, Image
 from reprise.provenance import note_dataset
 
@@ -19,6 +19,7 @@ READERS: dict[str, Reader] = {
     "bundled": bundled,
     "generated": generated,
     "idx": idx,
+    "jpeg": jpeg,
     "omniglot": omniglot,
     "uci": uci,
     "usps": usps,
