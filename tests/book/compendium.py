@@ -127,6 +127,8 @@ def write(root: Path) -> Path:
     (root / "book" / "parts" / "infinite_width.md").write_text(
         "# Wide ponds\n\nThey agree.\n\n<!-- chart -->\n\nRead on.\n"
     )
+    (root / "book" / "parts" / "kernels_and_features.md").write_text("# Kernels and features\n\nOne chapter.\n")
+    (root / "book" / "parts" / "kernels_and_features.yml").unlink(missing_ok=True)  # its chart is of chapters not here
     (root / "book" / "parts" / "infinite_width.yml").write_text(yaml.safe_dump(CHART, allow_unicode=True))
     for slug, paper in PAPERS.items():
         card = card_of(slug, paper)
