@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,14 @@ def key(request: pytest.FixtureRequest) -> jax.Array:
     import jax
 
     return jax.random.key(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """No test leaves its figures open for the next: pyplot keeps them, and warns at the twenty-first."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

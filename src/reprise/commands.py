@@ -263,7 +263,7 @@ def _print_report(report: Any) -> None:
             ", ".join(f"{v:.4g}" for v in c.recorded),
             ", ".join(f"{v:.4g}" for v in c.rerun),
             ", ".join(f"[{a:.4g}, {b:.4g}]" for a, b in zip(c.low, c.high, strict=True)),
-            ("inside" if c.inside else "OUTSIDE")
+            ("a time" if c.timed else "inside" if c.inside else "OUTSIDE")
             + ("" if c.verdict_recorded == c.verdict_rerun else f"; {c.verdict_recorded} → {c.verdict_rerun}"),
         ]
         for c in report.checks

@@ -80,7 +80,7 @@ class Changed(_Strict):
 
 
 class Check(_Strict):
-    """One measured quantity, its criterion, and the control that must fail it."""
+    """One measured quantity, its criterion, and the control that must fail it; ``timed`` if it depends on a clock."""
 
     name: Text
     quantity: Text
@@ -89,6 +89,7 @@ class Check(_Strict):
     weaker: Criterion | None = None
     profile: ProfileName | None = None
     changed: Changed | None = None
+    timed: bool = False
 
 
 class Claim(_Strict):

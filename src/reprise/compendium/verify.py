@@ -2,7 +2,10 @@
 
 A rerun with the same seeds on another machine should agree to rounding; one with other seeds should fall inside the
 interval that the record's own spread predicts for a second measurement. The comparison uses the latter, with a floor
-for numbers that have no spread, so that a change of platform is not called a failure.
+for numbers that have no spread, so that a change of platform is not called a failure. Two kinds of numbers are the
+machine's own: a residual far below what its criterion allows is rounding, and a time (``timed`` in the card) depends on
+the processor and on what else it does. The first is inside as long as it stays that small; the second is shown and asked
+for nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +16,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
+from reprise.compendium import cards
 from reprise.compendium.records import Record
 from reprise.estimate import Estimate, as_tuple
 
-REL_FLOOR = 1e-6
+REL_FLOOR = 1e-4  # what pages show of a number: training in single precision carries rounding that far
 ABS_FLOOR = 1e-12
+ROUNDING = 0.1  # of what a criterion allows: a residual below that is rounding
 LEVEL = 0.99
 
 
@@ -36,11 +41,12 @@ class Comparison:
     inside: bool
     verdict_recorded: str
     verdict_rerun: str
+    timed: bool = False
 
     @property
     def agrees(self) -> bool:
-        """Inside the prediction interval, with the same verdict."""
-        return self.inside and self.verdict_recorded == self.verdict_rerun
+        """Inside the prediction interval, with the same verdict; a time agrees with every other."""
+        return self.timed or (self.inside and self.verdict_recorded == self.verdict_rerun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Report:
 def compare(recorded: Record, rerun: Record) -> Report:
     """Compare every measured value and every figure's data of a rerun with the record."""
     report = Report(recorded.paper, recorded.profile)
+    timed = {(claim.id, check.name) for claim in cards.find(recorded.paper).claims for check in claim.checks if check.timed}
     for claim, entry in recorded.checks():
         other = rerun.check(claim, entry["name"])
         if entry["measured"] is None:
@@ -84,7 +91,7 @@ def compare(recorded: Record, rerun: Record) -> Report:
             report.missing.append(f"{claim}, {entry['name']}")
             continue
         before, after = Estimate.from_json(entry["measured"]), Estimate.from_json(other["measured"])
-        low, high = prediction(before, after.n)
+        low, high = prediction(before, after.n, _rounding(entry["criterion"]))
         values = as_tuple(after.value)
         inside = len(values) == len(low) and all(
             a <= v <= b or (math.isnan(v) and math.isnan(a)) for a, v, b in zip(low, values, high, strict=True)
@@ -100,6 +107,7 @@ def compare(recorded: Record, rerun: Record) -> Report:
                 inside,
                 entry["verdict"],
                 other["verdict"],
+                (claim, entry["name"]) in timed,
             )
         )
     for figure in recorded.data["figures"]:
@@ -109,20 +117,35 @@ def compare(recorded: Record, rerun: Record) -> Report:
     return report
 
 
-def prediction(before: Estimate, n_after: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def prediction(
+    before: Estimate, n_after: int, rounding: float = 0.0
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Where a second, independent measurement is expected with probability :data:`LEVEL`.
 
     If the value is the mean of the samples, the t prediction interval for the mean of ``n_after`` new ones,
     ``s·sqrt(1/n + 1/n_after)·t``. Otherwise the half width of the recorded interval (taken as normal) times ``sqrt 2``,
-    since two measurements differ. Never narrower than the numeric floor.
+    since two measurements differ. Never narrower than the numeric floor. A size below ``rounding`` may come out
+    as any other below it.
     """
     lows, highs = [], []
     for value, low, high in zip(as_tuple(before.value), as_tuple(before.low), as_tuple(before.high), strict=True):
         half = _half_width(before, value, low, high, n_after)
         half = max(half, REL_FLOOR * abs(value), ABS_FLOOR)
-        lows.append(value - half)
-        highs.append(value + half)
+        ends = value - half, value + half
+        if abs(value) <= rounding:
+            ends = min(ends[0], -rounding), max(ends[1], rounding)
+        lows.append(ends[0])
+        highs.append(ends[1])
     return tuple(lows), tuple(highs)
+
+
+def _rounding(criterion: dict[str, Any]) -> float:
+    """The size below which a value is rounding: a share of the bound of a residual, else 0."""
+    if criterion["kind"] == "at_most":
+        return ROUNDING * max(criterion["value"], 0.0)
+    if criterion["kind"] == "equals" and criterion["value"] == 0:
+        return ROUNDING * criterion["atol"]
+    return 0.0
 
 
 def _half_width(before: Estimate, value: float, low: float, high: float, n_after: int) -> float:
@@ -132,12 +155,12 @@ def _half_width(before: Estimate, value: float, low: float, high: float, n_after
         mean = math.fsum(samples) / n
         if math.isclose(mean, value, rel_tol=1e-9, abs_tol=1e-15):
             spread = math.sqrt(math.fsum((s - mean) ** 2 for s in samples) / (n - 1))
-            quantile = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1))
+            quantile = float(stdtrit(n - 1, 0.5 + LEVEL / 2))
             return quantile * spread * math.sqrt(1 / n + 1 / max(n_after, 1))
     half = max(value - low, high - value)
     if before.level >= 1.0:
         return half
-    return half * math.sqrt(2) * float(stats.norm.ppf(0.5 + LEVEL / 2) / stats.norm.ppf(0.5 + before.level / 2))
+    return half * math.sqrt(2) * float(ndtri(0.5 + LEVEL / 2) / ndtri(0.5 + before.level / 2))
 
 
 def _compare_tables(figure: str, before: Path, after: Path) -> FigureComparison:
