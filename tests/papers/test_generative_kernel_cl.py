@@ -188,7 +188,7 @@ class TestPieces:
         assert not np.allclose(few.normal, learners.Noise.draw(2, 3, (5, 2), [1, 3]).normal)
 
     def test_permuted_targets_keep_their_numbers(self, rng):
-        targets, used = generative.labelled(3, 5, jnp.asarray(2))
+        targets, used = heads.labelled(3, 5, jnp.asarray(2))
         assert int(used.sum()) == 6
         mixed = generative.permuted(targets, used, jnp.asarray(rng.random(15)))
         np.testing.assert_array_equal((mixed * used[:, None]).sum(axis=0), [2, 2, 2])

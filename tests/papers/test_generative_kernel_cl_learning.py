@@ -107,7 +107,9 @@ class TestGenerative:
         y, targets = rng.integers(0, 2, (3, 50)), np.eye(2)[[0, 0, 1, 1]]
         seen, scalars = np.asarray([True, True, False]), jnp.asarray([0.3, 1.0, 0.0])
         core_, queries_, y_, targets_ = (jnp.asarray(v) for v in (core, queries, y, targets))
-        out = generative.union(core_, queries_, y_, targets_, jnp.ones(4), jnp.asarray(seen), scalars)
+        wide = heads.joined(targets_, jnp.ones(4), jnp.asarray(seen), jnp.tile(scalars, (3, 1)))
+        found = heads.linear_scores(queries_.reshape(-1, 2), core_.reshape(-1, 2), *wide)
+        out = heads.right_among_seen(found, y_, jnp.asarray(seen))
         labels = np.asarray([0, 0, 1, 1, 2, 2, 3, 3])
         peer = KernelRidge(alpha=0.3 + heads.FLOOR).fit(core[:2].reshape(8, 2), np.eye(4)[labels])
         for t in range(2):

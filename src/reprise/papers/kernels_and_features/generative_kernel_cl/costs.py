@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
+from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.generative_kernel_cl.generative import Trained
 from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Images, Noise
 from reprise.papers.kernels_and_features.generative_kernel_cl.protocol import Bench
@@ -54,6 +55,7 @@ class Steps(NamedTuple):
         )
 
 
+@on_one_thread
 def steps(found: Found, repeats: int, *, images: bool = False, seed: int = 0) -> Steps:
     """Cost of value and gradient of one step's loss at the last task.
 

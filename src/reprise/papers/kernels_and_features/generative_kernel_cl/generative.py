@@ -28,11 +28,10 @@ from reprise.papers.kernels_and_features.generative_kernel_cl.learners import (
     Number,
     Pieces,
     Sizes,
-    cross_entropy,
     descend,
     flat_rates,
     network,
-    right,
+    task_rate,
     whole,
 )
 
@@ -178,7 +177,7 @@ class Generative(NamedTuple):
     def learn(self, state: State, plan: Plan, images: Images, task: Int[Array, ""], noise: Noise) -> State:
         """Train on one task; priors and heads of the others stay as they are."""
         now = Trained(state.model, state.prior.at(task), state.scalars[task])
-        rate = plan.rate * jnp.asarray(self.sizes.rate_decay, jnp.float32) ** task
+        rate = task_rate(plan.rate, self.sizes, task)
         rates = flat_rates(now, rate)._replace(
             prior=Prior(TABLE_RATE * rate, TABLE_RATE * rate), scalars=TABLE_RATE * rate
         )  # fmt: skip
@@ -217,7 +216,7 @@ class Generative(NamedTuple):
         rehearsed = plan.rehearse * (task > 0)
         total = jnp.mean(lost[: s.batch]) + rehearsed * jnp.mean(lost[s.batch :])
         own, drawn = mean[: s.batch], noise.take(classes, s.memory, s.latent)
-        total += plan.weight * jnp.mean(cross_entropy(self.head(now, own, plan, drawn), y))
+        total += plan.weight * jnp.mean(heads.cross_entropy(self.head(now, own, plan, drawn), y))
         total += plan.contrast * heads.contrast(own, jnp.where(plan.shuffled > 0, random_y, y))
         if self.everything:
             total += rehearsed * self.rehearsed_head(now.model, frozen, mean[s.batch :], old, old_y, plan, drawn)
@@ -228,7 +227,7 @@ class Generative(NamedTuple):
     ) -> Float[Array, "q c"]:
         """Scores of queries by a head that is solved on samples generated now."""
         core = self.samples(now.model, now.prior, noise)
-        targets, used = labelled(noise.shape[0], self.sizes.memory, plan.memory)
+        targets, used = heads.labelled(noise.shape[0], self.sizes.memory, plan.memory)
         return heads.linear_scores(queries, core, targets, used, now.scalars)
 
     def rehearsed_head(
@@ -247,7 +246,7 @@ class Generative(NamedTuple):
             return self.head(Trained(model, frozen.prior.at(i), frozen.scalars[i]), queries, plan, noise)
 
         found = jax.vmap(one)(jnp.arange(len(frozen.scalars) - 1))[old, jnp.arange(len(old))]
-        return jnp.mean(cross_entropy(found, old_y))
+        return jnp.mean(heads.cross_entropy(found, old_y))
 
     def assess(
         self, state: State, plan: Plan, images: Images, held: Held, task: Int[Array, ""], noise: Noise
@@ -263,7 +262,7 @@ class Generative(NamedTuple):
         m = self.sizes.memory
         queries = jax.vmap(lambda x: state.model.encode(x)[0])(held.x[plan.seed])
         y, seen = held.y[plan.seed], jnp.arange(tasks) <= task
-        targets, used = labelled(classes, m, plan.memory)
+        targets, used = heads.labelled(classes, m, plan.memory)
         owner = jnp.repeat(jnp.arange(classes), m)
 
         def own(c: Array, q: Array, labels: Array, scalars: Array, luck: Array) -> dict[str, Array]:
@@ -272,9 +271,9 @@ class Generative(NamedTuple):
             found = heads.linear_scores(q, c, both, used, scalars)
             apart = jnp.sum(c**2, axis=1) - 2.0 * across + jnp.where(used > 0, 0.0, jnp.inf)
             return {
-                "accuracy": right(found[:, :classes], labels),
-                "loss": jnp.mean(cross_entropy(found[:, :classes], labels)),
-                "permuted": right(found[:, classes:], labels),
+                "accuracy": heads.right(found[:, :classes], labels),
+                "loss": jnp.mean(heads.cross_entropy(found[:, :classes], labels)),
+                "permuted": heads.right(found[:, classes:], labels),
                 "nearest": jnp.mean(owner[jnp.argmin(apart, axis=1)] == labels),
             }
 
@@ -283,22 +282,16 @@ class Generative(NamedTuple):
             core = jax.vmap(lambda p, e: self.samples(state.model, p, e))(state.prior, normal)
             out = jax.vmap(own)(core, queries, y, state.scalars, uniform)
             if self.disjoint:
-                shared = jnp.sum(jnp.where(seen[:, None], jnp.abs(state.scalars), 0.0), axis=0) / jnp.sum(seen)
-                out["union"] = union(core, queries, y, targets, used, seen, shared)
+                wide = heads.joined(targets, used, seen, state.scalars)
+                found = heads.linear_scores(queries.reshape(-1, z), core.reshape(-1, z), *wide)
+                out["union"] = heads.right_among_seen(found, y, seen)
             return out
 
         drawn = jax.lax.map(draw, (noise.normal[plan.seed], noise.uniform[plan.seed]))
         out = jax.tree.map(lambda a: jnp.mean(a, axis=0), drawn)
         out |= {name: jnp.mean(drawn["accuracy"][i::2], axis=0) for i, name in enumerate(("even", "odd"))}
         gaps = jnp.sum((queries[:, :, None] - state.prior.mean[:, None]) ** 2, axis=-1)
-        return out | {"means": right(-gaps, y), "fisher": fisher(state.prior)}
-
-
-def labelled(classes: int, memory: int, used: Count) -> tuple[Float[Array, "cm c"], Float[Array, " cm"]]:
-    """One-hot classes of samples that lie class by class, and which of them count: the first `used` of each class."""
-    owner = jnp.repeat(jnp.arange(classes), memory)
-    counted = jnp.tile(jnp.arange(memory), classes) < used
-    return jax.nn.one_hot(owner, classes, dtype=jnp.float32), counted.astype(jnp.float32)
+        return out | {"means": heads.right(-gaps, y), "fisher": fisher(state.prior)}
 
 
 def permuted(
@@ -314,23 +307,3 @@ def fisher(prior: Prior) -> Float[Array, " tasks"]:
     between = jnp.sum((prior.mean - jnp.mean(prior.mean, axis=1, keepdims=True)) ** 2, axis=2)
     within = jnp.sum(jnp.exp(prior.log_var), axis=2)
     return jnp.log(jnp.mean(between, axis=1) / jnp.mean(within, axis=1))
-
-
-def union(
-    core: Float[Array, "tasks cm z"],
-    queries: Float[Array, "tasks v z"],
-    y: Int[Array, "tasks v"],
-    targets: Float[Array, "cm c"],
-    used: Float[Array, " cm"],
-    seen: Array,
-    scalars: Float[Array, "3"],
-) -> Float[Array, " tasks"]:
-    """Accuracy on each task among the classes of all tasks so far, by one linear head on all their samples."""
-    tasks, (m, classes) = len(core), targets.shape
-    every = core.reshape(tasks * m, -1)
-    wide = jnp.einsum("tu,mc->tmuc", jnp.eye(tasks, dtype=targets.dtype), targets).reshape(tasks * m, tasks * classes)
-    counted = (seen[:, None] * used).reshape(-1)
-    flat = queries.reshape(-1, queries.shape[-1])
-    found = heads.linear_scores(flat, every, wide, counted, scalars)
-    found = jnp.where(jnp.repeat(seen, classes), found, -jnp.inf).reshape(*y.shape, -1)
-    return right(found, y + classes * jnp.arange(tasks)[:, None])

@@ -8,7 +8,7 @@ $$\alpha=(K_{CC}+(|\lambda|+0.01)I)^{-1}Y,\qquad\mathrm{scores}(x)=\gamma\,k(x,C
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 import reprise._x64  # noqa: F401
 
@@ -83,6 +83,55 @@ def linear_scores(
     weights = jax.scipy.linalg.solve(system, points.T @ targets.astype(jnp.float64), assume_a="pos")
     found = queries.astype(jnp.float64) @ weights
     return (scalars[1] * found + scalars[2]).astype(queries.dtype)
+
+
+def labelled(classes: int, memory: int, used: Int[Array, ""] | int) -> tuple[Float[Array, "cm c"], Float[Array, " cm"]]:
+    """One-hot classes of samples that lie class by class, and which of them count: the first `used` of each class.
+
+    >>> targets, counted = labelled(2, 3, 1)
+    >>> counted.tolist()
+    [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+    """
+    owner = jnp.repeat(jnp.arange(classes), memory)
+    counted = jnp.tile(jnp.arange(memory), classes) < used
+    return jax.nn.one_hot(owner, classes, dtype=jnp.float32), counted.astype(jnp.float32)
+
+
+def joined(
+    targets: Float[Array, "m c"],
+    used: Float[Array, " m"],
+    seen: Bool[Array, " tasks"],
+    scalars: Float[Array, "tasks 3"],
+) -> tuple[Float[Array, "tm tc"], Float[Array, " tm"], Float[Array, "3"]]:
+    """One head for the classes of all tasks so far: its targets, which samples count, and the mean of the scalars' sizes.
+
+    >>> targets, counted, _ = joined(*labelled(2, 1, 1), jnp.asarray([True, False]), jnp.ones((2, 3)))
+    >>> targets.shape, counted.tolist()
+    ((4, 4), [1.0, 1.0, 0.0, 0.0])
+    """
+    tasks, (m, classes) = len(seen), targets.shape
+    wide = jnp.einsum("tu,mc->tmuc", jnp.eye(tasks, dtype=targets.dtype), targets).reshape(tasks * m, tasks * classes)
+    shared = jnp.sum(jnp.where(seen[:, None], jnp.abs(scalars), 0.0), axis=0) / jnp.sum(seen)
+    return wide, (seen[:, None] * used).reshape(-1), shared
+
+
+def right_among_seen(
+    found: Float[Array, "tv tc"], y: Int[Array, "tasks v"], seen: Bool[Array, " tasks"]
+) -> Float[Array, " tasks"]:
+    """Accuracy on each task where its class is sought among those of all tasks so far, by the scores of all classes."""
+    classes = found.shape[1] // len(seen)
+    found = jnp.where(jnp.repeat(seen, classes), found, -jnp.inf).reshape(*y.shape, -1)
+    return right(found, y + classes * jnp.arange(len(seen))[:, None])
+
+
+def cross_entropy(scores: Float[Array, "n c"], y: Int[Array, " n"]) -> Float[Array, " n"]:
+    """Of each point, by the softmax of its scores."""
+    return -jnp.take_along_axis(jax.nn.log_softmax(scores, axis=1), y[:, None], axis=1)[:, 0]
+
+
+def right(scores: Float[Array, "... c"], y: Int[Array, "..."]) -> Float[Array, "..."]:
+    """Share of points whose largest score is that of their class, over the last axis."""
+    return jnp.mean(jnp.argmax(scores, axis=-1) == y, axis=-1)
 
 
 def gaussian_kernel(a: Float[Array, "n p"], b: Float[Array, "m p"], log_width: Float[Array, ""]) -> Float[Array, "n m"]:

@@ -207,16 +207,11 @@ def descend(loss: Callable[[Any, Int[Array, ""]], Float[Array, ""]], params: Any
     return eqx.combine(unflat(flat), fixed)
 
 
+def task_rate(rate: Number, sizes: Sizes, task: Int[Array, ""]) -> Float[Array, ""]:
+    """The learning rate at a task, from that at the first."""
+    return rate * jnp.asarray(sizes.rate_decay, jnp.float32) ** task
+
+
 def flat_rates(params: Any, rate: Float[Array, ""]) -> Any:
     """One learning rate for all arrays of a tree."""
     return jax.tree.map(lambda _: rate, eqx.filter(params, eqx.is_inexact_array))
-
-
-def cross_entropy(scores: Float[Array, "n c"], y: Int[Array, " n"]) -> Float[Array, " n"]:
-    """Of each point, by the softmax of its scores."""
-    return -jnp.take_along_axis(jax.nn.log_softmax(scores, axis=1), y[:, None], axis=1)[:, 0]
-
-
-def right(scores: Float[Array, "... c"], y: Int[Array, "..."]) -> Float[Array, "..."]:
-    """Share of points whose largest score is that of their class, over the last axis."""
-    return jnp.mean(jnp.argmax(scores, axis=-1) == y, axis=-1)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from reprise.networks import MLP
+from reprise.papers.kernels_and_features.generative_kernel_cl import heads
 from reprise.papers.kernels_and_features.generative_kernel_cl.learners import (
     Count,
     Held,
@@ -16,12 +17,11 @@ from reprise.papers.kernels_and_features.generative_kernel_cl.learners import (
     Number,
     Pieces,
     Sizes,
-    cross_entropy,
     descend,
     features,
     flat_rates,
     network,
-    right,
+    task_rate,
     whole,
 )
 
@@ -87,11 +87,10 @@ class Networks(NamedTuple):
             chosen = now.heads[jnp.concatenate([where, old])]
             points = features(now.net, x)
             found = jnp.einsum("np,npc->nc", points, chosen[:, :-1]) + chosen[:, -1]
-            lost = cross_entropy(found, labels)
+            lost = heads.cross_entropy(found, labels)
             return jnp.mean(lost[: s.batch]) + rehearsed * jnp.mean(lost[s.batch :])
 
-        rate = plan.rate * jnp.asarray(s.rate_decay, jnp.float32) ** task
-        return descend(loss, state, flat_rates(state, rate), s.steps)
+        return descend(loss, state, flat_rates(state, task_rate(plan.rate, s, task)), s.steps)
 
     def assess(
         self, state: State, plan: Plan, images: Images, held: Held, task: Int[Array, ""], noise: Noise
@@ -104,10 +103,9 @@ class Networks(NamedTuple):
         every = jnp.einsum("tvp,upc->tvuc", points, state.heads[:, :-1]) + state.heads[:, -1]
         own = jnp.moveaxis(jnp.diagonal(every, axis1=0, axis2=2), -1, 0)
         out = {
-            "accuracy": right(own, y),
-            "loss": jax.vmap(lambda f, labels: jnp.mean(cross_entropy(f, labels)))(own, y),
+            "accuracy": heads.right(own, y),
+            "loss": jax.vmap(lambda f, labels: jnp.mean(heads.cross_entropy(f, labels)))(own, y),
         }
         if self.disjoint:
-            wide = jnp.where(seen[:, None], every, -jnp.inf).reshape(*y.shape, -1)
-            out["union"] = right(wide, y + classes * jnp.arange(tasks)[:, None])
+            out["union"] = heads.right_among_seen(every.reshape(-1, tasks * classes), y, seen)
         return out

@@ -15,7 +15,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from reprise.networks import MLP
 from reprise.papers.kernels_and_features.generative_kernel_cl import heads
-from reprise.papers.kernels_and_features.generative_kernel_cl.generative import labelled
 from reprise.papers.kernels_and_features.generative_kernel_cl.learners import (
     TABLE_RATE,
     Count,
@@ -25,12 +24,11 @@ from reprise.papers.kernels_and_features.generative_kernel_cl.learners import (
     Number,
     Pieces,
     Sizes,
-    cross_entropy,
     descend,
     features,
     flat_rates,
     network,
-    right,
+    task_rate,
     whole,
 )
 
@@ -141,7 +139,7 @@ class Stored(NamedTuple):
         """Train the shared networks and the task's head; stored images are not trained on as queries."""
         s, n, classes = self.sizes, images.x.shape[2], images.core.shape[2]
         core = images.core[plan.seed, task].reshape(classes * s.memory, -1)
-        targets, used = labelled(classes, s.memory, plan.memory)
+        targets, used = heads.labelled(classes, s.memory, plan.memory)
 
         def loss(now: State, number: Int[Array, ""]) -> Array:
             normal, uniform = Pieces(noise.normal[plan.seed, number]), Pieces(noise.uniform[plan.seed, number])
@@ -152,9 +150,11 @@ class Stored(NamedTuple):
             found = heads.scores(across, gram, targets, used, now.scalars)
             mean, log_var = now.shared.frequencies(c, used)
             apart = heads.gaussian_divergence(mean, log_var, jnp.zeros_like(mean), jnp.zeros_like(mean))
-            return jnp.mean(cross_entropy(found, images.y[plan.seed, task, rows])) + PENALTY * plan.kernel[2] * apart
+            return (
+                jnp.mean(heads.cross_entropy(found, images.y[plan.seed, task, rows])) + PENALTY * plan.kernel[2] * apart
+            )
 
-        rate = plan.rate * jnp.asarray(s.rate_decay, jnp.float32) ** task
+        rate = task_rate(plan.rate, s, task)
         begun = State(state.shared, state.scalars[task])
         rates = flat_rates(begun, rate)._replace(scalars=TABLE_RATE * rate)
         now = descend(loss, begun, rates, s.steps)
@@ -168,7 +168,7 @@ class Stored(NamedTuple):
         Heads are solved on the present features of the stored samples; nothing that was solved before is kept.
         """
         tasks, classes, m, d = images.core.shape[1:]
-        targets, used = labelled(classes, m, plan.memory)
+        targets, used = heads.labelled(classes, m, plan.memory)
         core = features(state.shared.net, images.core[plan.seed].reshape(-1, d)).reshape(tasks, classes * m, -1)
         queries = jax.vmap(lambda x: features(state.shared.net, x))(held.x[plan.seed])
         y, seen = held.y[plan.seed], jnp.arange(tasks) <= task
@@ -178,34 +178,15 @@ class Stored(NamedTuple):
 
             def own(c: Array, q: Array, labels: Array, scalars: Array) -> dict[str, Array]:
                 found = heads.scores(*self.kernels(state.shared, plan, q, c, used, luck), targets, used, scalars)
-                return {"accuracy": right(found, labels), "loss": jnp.mean(cross_entropy(found, labels))}
+                return {"accuracy": heads.right(found, labels), "loss": jnp.mean(heads.cross_entropy(found, labels))}
 
             out: dict[str, Any] = jax.vmap(own)(core, queries, y, state.scalars)
             if self.disjoint:
-                out["union"] = self._union(state, plan, core, queries, y, (targets, used, seen), luck)
+                wide, counted, shared = heads.joined(targets, used, seen, state.scalars)
+                flat, every = (part.reshape(-1, part.shape[-1]) for part in (queries, core))
+                pair = self.kernels(state.shared, plan, flat, every, counted, luck)
+                out["union"] = heads.right_among_seen(heads.scores(*pair, wide, counted, shared), y, seen)
             return out
 
         drawn = jax.lax.map(draw, (noise.normal[plan.seed], noise.uniform[plan.seed]))
         return jax.tree.map(lambda a: jnp.mean(a, axis=0), drawn)
-
-    def _union(
-        self,
-        state: State,
-        plan: Plan,
-        core: Float[Array, "tasks cm p"],
-        queries: Float[Array, "tasks v p"],
-        y: Int[Array, "tasks v"],
-        marks: tuple[Array, Array, Array],
-        luck: Luck,
-    ) -> Float[Array, " tasks"]:
-        """Accuracy among the classes of all tasks so far, by one head on all stored samples."""
-        (targets, used, seen), (tasks, m, _) = marks, core.shape
-        classes = targets.shape[1]
-        counted = (seen[:, None] * used).reshape(-1)
-        wide = jnp.einsum("tu,mc->tmuc", jnp.eye(tasks, dtype=targets.dtype), targets).reshape(tasks * m, -1)
-        scalars = jnp.sum(jnp.where(seen[:, None], jnp.abs(state.scalars), 0.0), axis=0) / jnp.sum(seen)
-        flat = queries.reshape(-1, queries.shape[-1])
-        pair = self.kernels(state.shared, plan, flat, core.reshape(tasks * m, -1), counted, luck)
-        found = heads.scores(*pair, wide, counted, scalars)
-        found = jnp.where(jnp.repeat(seen, classes), found, -jnp.inf).reshape(*y.shape, -1)
-        return right(found, y + classes * jnp.arange(tasks)[:, None])

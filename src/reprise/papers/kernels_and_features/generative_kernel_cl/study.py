@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from reprise import progress
-from reprise.papers.kernels_and_features.generative_kernel_cl import generative, networks, stored, streams
-from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Learner, Sizes, features, right
+from reprise.kernels.threads import on_one_thread
+from reprise.papers.kernels_and_features.generative_kernel_cl import generative, heads, networks, stored, streams
+from reprise.papers.kernels_and_features.generative_kernel_cl.learners import Learner, Sizes, features
 from reprise.papers.kernels_and_features.generative_kernel_cl.protocol import Bench, Runs
 from reprise.papers.kernels_and_features.generative_kernel_cl.streams import Stream
 
@@ -177,6 +178,7 @@ class _Lanes:
         self.runs.update({key: found[f"{key[0]} {key[1]}"] for key in wanted})
 
 
+@on_one_thread
 def everything(
     splits: Sequence[str],
     shifted: str,
@@ -254,7 +256,7 @@ def _recognise(state: networks.State, images: Float[Array, "tasks c k d"]) -> Fl
     tasks, classes, count, _ = images.shape
     points = jax.vmap(lambda x: features(state.net, x))(images.reshape(tasks, classes * count, -1))
     found = jnp.einsum("tnp,tpc->tnc", points, state.heads[:, :-1]) + state.heads[:, -1:]
-    return right(found, jnp.tile(jnp.repeat(jnp.arange(classes), count), (tasks, 1)))
+    return heads.right(found, jnp.tile(jnp.repeat(jnp.arange(classes), count), (tasks, 1)))
 
 
 def _over_seeds(function: Any) -> Any:
