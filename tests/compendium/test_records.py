@@ -287,13 +287,13 @@ class TestDigestOfData:
         file.write_text(text.replace(old, new, 1))
 
     def add_a_reader(self, datasets: Path) -> None:
-        (datasets / "readers" / "jpeg.py").write_text("x = 1\n")
-        self.replace(datasets / "loading.py", "idx, omniglot", "idx, jpeg, omniglot")
-        self.replace(datasets / "loading.py", '    "idx": idx,\n', '    "idx": idx,\n    "jpeg": jpeg,\n')
+        (datasets / "readers" / "zip.py").write_text("x = 1\n")
+        self.replace(datasets / "loading.py", "import Part, Reader, ", "import Part, Reader, zip, ")
+        self.replace(datasets / "loading.py", '    "idx": idx,\n', '    "idx": idx,\n    "zip": zip,\n')
 
     def add_a_set(self, datasets: Path) -> None:
         (datasets / "registry" / "zoo.yml").write_text(
-            "- {name: zoo, title: Zoo, task: classification, reader: jpeg, licence: none, paper: none}\n"
+            "- {name: zoo, title: Zoo, task: classification, reader: zip, licence: none, paper: none}\n"
         )
 
     @pytest.mark.parametrize(
