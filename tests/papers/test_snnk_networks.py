@@ -41,7 +41,7 @@ class TestTraining:
     def test_descends_to_least_squares_and_leaves_frozen_parts(self, rng: np.random.Generator) -> None:
         x, y = rng.standard_normal((60, 3)), rng.standard_normal((60, 2))
         start = {"w": jnp.zeros((3, 2)), "b": jnp.ones(2)}
-        rows = np.tile(np.arange(60), (3000, 1))
+        rows = jnp.tile(jnp.arange(60), (3000, 1))
 
         def forward(p: Any, _: Any, z: Any) -> Any:
             return z @ p["w"] + p["b"]
@@ -51,6 +51,20 @@ class TestTraining:
         )
         np.testing.assert_array_equal(p["b"], 1.0)
         np.testing.assert_allclose(p["w"], np.linalg.lstsq(x, y - 1.0, rcond=None)[0], atol=1e-4)
+
+    def test_fewer_steps_are_the_first_rows(self, rng: np.random.Generator) -> None:
+        x, y = (jnp.asarray(rng.standard_normal((20, k))) for k in (3, 1))
+        rows = jnp.arange(20).reshape(5, 4)
+
+        def fit(rows: Any, steps: Any) -> Any:
+            start = {"w": jnp.zeros((3, 1))}
+            return training.fit(
+                lambda p, _, z: z @ p["w"], start, {"w": 1.0}, None, x, y, rows, jnp.asarray(0.1), steps
+            )
+
+        found = jax.jit(fit)(rows, jnp.asarray(3))["w"]
+        np.testing.assert_allclose(found, fit(rows[:3], None)["w"], rtol=1e-6)
+        assert not np.allclose(found, fit(rows, None)["w"])
 
     def test_batches(self, rng: np.random.Generator) -> None:
         rows = images.batches(50, 20, 5, rng)
@@ -254,6 +268,7 @@ class TestAdapters:
         assert figure.axes
         assert np.isfinite(table["accuracy"]).all()
         assert ads.table(found).count("untrained trunk") == 2
+        assert all(len(s.spare) == 2 for s in found.scores)
 
 
 class TestMerges:

@@ -27,7 +27,8 @@ class Adapter(NamedTuple):
 def directions(kind: Kind, size: int, d: int, *, seed: int) -> np.ndarray:
     """Frozen rows of `size` features; half as many for the cosine, each used for a cosine and a sine."""
     rows = -(-size // 2) if kind == "cosine" else size
-    g = np.asarray(orthogonal_projection(d, rows, key=jax.random.key(seed), dtype=jnp.float32))
+    # Whole blocks, cut outside of JAX: one compiled program for all sizes up to d.
+    g = np.asarray(orthogonal_projection(d, -(-rows // d) * d, key=jax.random.key(seed), dtype=jnp.float32))[:rows]
     return np.repeat(g, 2, axis=0)[:size] if kind == "cosine" else g
 
 
@@ -51,7 +52,7 @@ def start(adapter: Adapter, shape: Shape, width: int, *, seed: int) -> tuple[Any
         return values, free, frozen
     rng = np.random.default_rng([seed, 51])
     d, size = shape.width, adapter.size
-    frozen["kind"][{"cosine": 1, "linear": 2}.get(adapter.kind, 0)] = 1.0
+    frozen["kind"] = np.int32({"cosine": 1, "linear": 2}.get(adapter.kind, 0))
     frozen["scale"][:size] = 1.0
     for layer in range(shape.depth):
         g = directions(adapter.kind, size, d, seed=100 * seed + layer)

@@ -2,14 +2,13 @@ r"""Claim C3: a neuron of the arc-cosine kernel against functions of w·x."""
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import BSpline, make_lsq_spline
 
 from reprise import statistics
 from reprise.estimate import Estimate
-from reprise.kernels.projections import arc_cosine, gaussian_projection, rectified
+from reprise.kernels.projections import arc_cosine
 from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.snnk import bundles
 from reprise.papers.kernels_and_features.snnk import universal as un
@@ -33,8 +32,13 @@ def rectified_estimates(draws: int, features: int, *, seed: int = 0) -> Float[np
     (x, w), rng, values = twins(), np.random.default_rng([seed, 33]), []
     for _ in range(draws):
         g = rng.standard_normal((features, DIMENSION))
-        values.append(np.asarray(rectified(x, g) @ rectified(w, g)))
+        values.append(_rectified(x, g) @ _rectified(w, g))
     return np.asarray(values)
+
+
+def _rectified(x: Float[np.ndarray, "*n d"], g: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "*n m"]:
+    r"""$m^{-1/2}\max(Gx,0)$."""
+    return np.maximum(x @ g.T, 0.0) * len(g) ** -0.5
 
 
 def universal_estimates(draws: int, features: int, *, seed: int = 0) -> Float[np.ndarray, "draws 2"]:
@@ -97,8 +101,8 @@ def regress(points: int, features: int, repeats: int, *, rectifier: bool = False
         x = rng.standard_normal((2 * points, DIMENSION))
         y = np.maximum(x @ w, 0.0) if rectifier else np.asarray(arc_cosine(x, np.broadcast_to(w, x.shape)))
         train, test = slice(0, points), slice(points, None)
-        g = gaussian_projection(DIMENSION, features, key=jax.random.key(int(rng.integers(2**31))))
-        one = fit_neuron(np.asarray(rectified(x, g)), y, points)
+        g = rng.standard_normal((features, DIMENSION))
+        one = fit_neuron(_rectified(x, g), y, points)
         direction, spline = fit_ridge_function(x[train], y[train], rng)
         other = np.asarray(spline(np.clip(x[test] @ direction, *spline.t[[0, -1]])))
         rows.append((y[test], one, other, r_squared(y[test], one), r_squared(y[test], other)))

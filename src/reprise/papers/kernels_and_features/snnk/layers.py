@@ -43,7 +43,9 @@ def projection(kind: Kind, m: int, d: int, *, seed: int) -> Float[np.ndarray, "m
     """Frozen directions; the identity for a dense layer."""
     if kind == "dense":
         return np.eye(d, dtype=np.float32)
-    return np.asarray(orthogonal_projection(d, m, key=jax.random.key(seed), dtype=jnp.float32))
+    # Whole blocks, cut outside of JAX: one compiled program for all numbers of features up to d.
+    whole = orthogonal_projection(d, -(-m // d) * d, key=jax.random.key(seed), dtype=jnp.float32)
+    return np.asarray(whole)[:m]
 
 
 def frozen_features(
@@ -58,7 +60,7 @@ def frozen_features(
         z = [np.asarray(x) for x in parts]
     else:
         g = projection(kind, variant.m, parts[0].shape[1], seed=seed)
-        z = [np.asarray(rectified(x, g)) if kind == "disentangled" else x @ g.T for x in parts]
+        z = [np.maximum(x @ g.T, 0.0) if kind == "disentangled" else x @ g.T for x in parts]
     scale = np.sqrt(np.mean(np.square(z[0], dtype=np.float64))).astype(np.float32)
     return [np.pad(v / scale, ((0, 0), (0, max(0, pad - v.shape[1])))) for v in z]
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from reprise import progress, statistics
 from reprise.estimate import Estimate
-from reprise.kernels.projections import gaussian_projection, orthogonal_projection, rectified
+from reprise.kernels.projections import orthogonal_projection
 from reprise.kernels.threads import on_one_thread
 from reprise.papers.kernels_and_features.snnk import training
 from reprise.papers.kernels_and_features.snnk import universal as un
@@ -66,9 +66,9 @@ def merged_network(p: Any, frozen: Any, phi: Float[Array, "n m"]) -> Float[Array
 
 def draw_features(width: int, d: int, *, seed: int) -> tuple[Float[np.ndarray, "m d"], Float[np.ndarray, "2 m m"]]:
     """Frozen directions of the first layer and of the next two, which keep the mean square of what they read."""
-    keys = jax.random.split(jax.random.key(seed), DEPTH)
-    first = np.asarray(gaussian_projection(d, width, key=keys[0], dtype=jnp.float32))
-    rest = [np.asarray(orthogonal_projection(width, width, key=k, dtype=jnp.float32)) for k in keys[1:]]
+    first = np.random.default_rng([seed, 63]).standard_normal((width, d)).astype(np.float32)
+    keys = (jax.random.key(1000 * seed + layer) for layer in range(1, DEPTH))
+    rest = [np.asarray(orthogonal_projection(width, width, key=k, dtype=jnp.float32)) for k in keys]
     return first, np.stack(rest) * np.float32((2.0 / width) ** 0.5)
 
 
@@ -140,8 +140,8 @@ def merge(
 
 
 def _first(x: Float[np.ndarray, "n d"], g: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
-    """Features of the images, of mean square about 1."""
-    return np.asarray(rectified(x, g)) * np.float32((2.0 * g.shape[0] / g.shape[1]) ** 0.5)
+    r"""$\sqrt{2/d}\,\max(Gx,0)$, of mean square about 1."""
+    return np.maximum(x @ g.T, 0.0) * np.float32((2.0 / g.shape[1]) ** 0.5)
 
 
 def _dense_start(width: int, d: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -213,9 +213,10 @@ def by_formula(
         row = []
         for m in features:
             inner = un.draw(COSINE, rng.standard_normal((m, UNITS)), "asymmetric", rng)
-            outer, theirs = (un.draw(COSINE, rng.standard_normal((m, m)), "asymmetric", rng) for _ in range(2))
+            outer = un.draw(COSINE, rng.standard_normal((m, m)), "asymmetric", rng)
+            theirs = outer if shared else un.draw(COSINE, rng.standard_normal((m, m)), "asymmetric", rng)
             weights = scale * w2 @ un.parameter_map(w1, b1, inner)
-            psi = un.parameter_map(weights, b2, outer if shared else theirs)
+            psi = un.parameter_map(weights, b2, theirs)
             merged = (un.input_map(un.input_map(x, inner), outer) @ psi.T).real
             row.append(rms(merged - truth) / rms(truth))
         errors.append(row)

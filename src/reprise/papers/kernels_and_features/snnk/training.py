@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 Forward = Callable[[PyTree, PyTree, Array], Array]
@@ -22,6 +23,7 @@ def fit(
     targets: Array,
     rows: Int[Array, "steps batch"],
     rate: Float[Array, ""],
+    steps: Int[Array, ""] | None = None,
 ) -> PyTree:
     """Parameters after training.
 
@@ -34,33 +36,28 @@ def fit(
         targets: labels (n,) for cross-entropy, or real outputs (n, o) for half the mean squared distance.
         rows: examples of each step.
         rate: largest learning rate; it falls to 0 along a cosine.
+        steps: to take, at most as many as there are rows, which is the default; may be traced, so that one compiled
+            program serves several lengths.
     """
-    steps = rows.shape[0]
-    optimiser = optax.adam(optax.cosine_decay_schedule(1.0, steps))
+    length = rows.shape[0] if steps is None else steps
+    optimiser = optax.adam(lambda t: 0.5 + 0.5 * jnp.cos(jnp.pi * t.astype(jnp.float32) / length))
+    # One vector: an optimiser of many arrays takes several times longer to compile.
+    vector, tree = ravel_pytree(start)
+    moves, _ = ravel_pytree(jax.tree.map(lambda p, f: jnp.broadcast_to(jnp.asarray(f, p.dtype), p.shape), start, free))
+    moves = rate.astype(vector.dtype) * moves
 
-    def loss(p: PyTree, chosen: Array) -> Array:
-        out = forward(p, frozen, x[chosen])
+    def loss(p: Array, chosen: Array) -> Array:
+        out = forward(tree(p), frozen, x[chosen])
         if targets.ndim == 1:
             return optax.softmax_cross_entropy_with_integer_labels(out, targets[chosen]).mean()
         return 0.5 * jnp.mean(jnp.sum((out - targets[chosen]) ** 2, axis=1))
 
-    def step(carry: tuple[PyTree, Any], chosen: Array) -> tuple[tuple[PyTree, Any], None]:
+    def step(i: Array, carry: tuple[Array, Any]) -> tuple[Array, Any]:
         p, state = carry
-        updates, state = optimiser.update(jax.grad(loss)(p, chosen), state, p)
-        p = jax.tree.map(lambda a, u, f: a + (rate * f).astype(a.dtype) * u, p, updates, free)
-        return (p, state), None
+        updates, state = optimiser.update(jax.grad(loss)(p, rows[i]), state, p)
+        return p + moves * updates.astype(p.dtype), state
 
-    (trained, _), _ = jax.lax.scan(step, (start, optimiser.init(start)), rows)
-    return trained
-
-
-def accuracy(outputs: Float[Array, "n o"], labels: Int[Array, " n"]) -> Float[Array, ""]:
-    """Share of inputs whose largest output is that of their class.
-
-    >>> print(accuracy(jnp.eye(2), jnp.array([0, 0])))
-    0.5
-    """
-    return jnp.mean(jnp.argmax(outputs, axis=-1) == labels, dtype=jnp.float32)
+    return tree(jax.lax.fori_loop(0, length, step, (vector, optimiser.init(vector)))[0])
 
 
 def count(parameters: PyTree, free: PyTree) -> int:
