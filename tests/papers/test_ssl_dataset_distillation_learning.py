@@ -26,7 +26,7 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL, Amounts
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.distillation import Choice, Recipe
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import LABELLED, Sets, World
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import FAIR, LABELLED, Sets, World
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.transfer_study import Accuracies
 
 ARCH = Architecture("conv", (3, 4), 8)
@@ -76,6 +76,12 @@ class TestNetworks:
             convnets.layers(Architecture("lstm", (2,), 8))
         with pytest.raises(ValueError, match="never saw"):
             architecture_study.architecture("conv", (2,), 8)
+
+    def test_features_in_blocks(self) -> None:
+        net = convnets.create(ARCH, 5, 0)
+        many = np.random.default_rng(5).standard_normal((convnets.BLOCK + 7, 8, 8)).astype(np.float32)
+        whole = convnets.outputs(ARCH, net, jnp.asarray(many), train=False)[0]
+        np.testing.assert_allclose(convnets.predictions(ARCH, net, many), whole, rtol=1e-4, atol=1e-5)
 
     def test_redrawn(self) -> None:
         net = convnets.create(Architecture("conv", (16, 32), 8), 5, 0)
@@ -129,6 +135,10 @@ class TestTeacher:
         found = teacher.train(arch, X, 0.0, augmentation.pairing(flip=False), steps=40, batch=12, seed=0)
         assert found.losses[-5:].mean() < 0.8 * found.losses[:5].mean()
         assert teacher.features(found, X).std() == pytest.approx(1.0, rel=1e-4)
+        still = teacher.train(arch, X, 0.0, augmentation.pairing(flip=False), steps=40, batch=12, seed=0, frozen=True)
+        for layer, drawn in zip(still.network.body, convnets.create(arch, 8, [0, 12]).body, strict=True):
+            np.testing.assert_array_equal(layer["w"], drawn["w"])
+        assert all(float(np.min(s["var"])) > 0 and not np.allclose(s["mean"], 0) for s in still.network.stats)
         with pytest.raises(ValueError, match="at most the 12 images"):
             teacher.train(arch, X, 0.0, STILL, steps=1, batch=13, seed=0)
 
@@ -251,6 +261,20 @@ class TestSets:
         with pytest.raises(ValueError, match="too few"):
             image_tasks.load_target("held-out", "digits", 8, 600, 60, 200)
 
+    def test_the_source_as_a_target(self) -> None:
+        target = image_tasks.load_target("source", "digits", 8, 60, 60, 200, seed=1)
+        assert set(np.unique(target.y)) == set(np.unique(target.y_test)) == set(range(6))
+        assert not (set(map(bytes, target.x)) & set(map(bytes, target.x_test)))
+
+    def test_lessons(self) -> None:
+        none = teacher.Teacher(ARCH, convnets.create(ARCH, 1, 0), 1.0, np.zeros(0))
+        strong = augmentation.strong(flip=False)
+        world = World(self.source, none, none, VIEWS, WANTED, WANTED, np.zeros(40, int), strong)
+        lessons = {n: imitation_study.lesson_of(world, n, 0.3, 0.1) for n in (*LABELLED, *FAIR, "KRR-ST")}
+        assert [lessons[n].labels for n in (*LABELLED, *FAIR, "KRR-ST")] == [1, 1, 1, 0, 1, 1, 1, 0]
+        assert [lessons[n].amounts == STILL for n in (*LABELLED, *FAIR)] == [False] * 3 + [True] * 4
+        assert lessons["ridge on labels"] == lessons["KRR-ST"]
+
     def test_subsets(self) -> None:
         x, labels = baselines.random_subset(self.source, 30, seed=0)
         assert np.bincount(labels).tolist() == [5] * 6
@@ -293,6 +317,10 @@ def accuracies(gap: float) -> Accuracies:
     return Accuracies(("a", "b"), tuned, tuned, {})
 
 
+def accuracies_without_home(found: Accuracies) -> Accuracies:
+    return found._replace(tuned={place: v for place, v in found.tuned.items() if place[0] != "source"})
+
+
 class TestEvidence:
     def test_targets_won(self) -> None:
         assert scalar(transfer_study.targets_won(accuracies(0.1))) == 0.5
@@ -309,6 +337,24 @@ class TestEvidence:
         assert scalar(worst) == pytest.approx(-0.15, abs=0.01)
         assert scalar(transfer_study.mean_gain(found, "random, teacher")) == pytest.approx(0.0, abs=0.01)
         assert scalar(architecture_study.mean_gain({"mlp": found}, "random, labels")) == pytest.approx(0.04, abs=0.01)
+
+    def test_advantage_at_home_and_over_plain_baselines(self) -> None:
+        """On the source the baselines gain five points, so the advantage shrinks by as much; plain ones lose ten."""
+        found = accuracies(0.1)
+        tuned = dict(found.tuned)
+        for name in ("a", "b", "source"):
+            tuned[name, "KRR-ST"] = tuned["a", "KRR-ST"]
+            for method in LABELLED:
+                tuned[name, method] = tuned["a", method] + 0.05 * (name == "source")
+            for method in FAIR:
+                tuned[name, method] = tuned["a", "random, labels"] - 0.1
+        found = found._replace(tuned=tuned)
+        assert scalar(transfer_study.shrinkage(found)) == pytest.approx(0.05)
+        report = transfer_study.controls_report(found)
+        assert "smaller there" in report
+        own = tuned["a", "KRR-ST"].mean() - tuned["a", "random, labels"].mean() + 0.1
+        assert f"without their augmentation: {100 * own:+.1f} [" in report
+        assert "source" not in transfer_study.controls_report(accuracies_without_home(found))
 
     def test_students(self) -> None:
         found = {

@@ -26,6 +26,8 @@ Kind = Literal["conv", "vgg", "resnet", "mlp"]
 KINDS = ("conv", "vgg", "resnet", "mlp")
 MOMENTUM, SMALL = 0.1, 1e-5
 """Batch normalisation: weight of the newest batch in the running statistics, and what is added to variances."""
+BLOCK = 256
+"""Images whose features are computed at once."""
 
 
 class Architecture(NamedTuple):
@@ -162,10 +164,26 @@ def embed(
     return out.reshape(len(out), -1), layer.stats
 
 
+def features(arch: Architecture, network: Network, x: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n features"]:
+    """Features normalised by running statistics; in blocks of one size, so that one compiled program serves them all."""
+    headless, found = network._replace(head={}), []
+    for begin in range(0, len(x), BLOCK):
+        part = np.asarray(x[begin : begin + BLOCK], np.float32)
+        filled = np.zeros((BLOCK, *part.shape[1:]), np.float32)
+        filled[: len(part)] = part
+        found.append(np.asarray(_features(arch, headless, filled))[: len(part)])
+    return np.concatenate(found)
+
+
 @partial(jax.jit, static_argnames="arch")
-def features(arch: Architecture, network: Network, x: Float[Array, "n h w"]) -> Float[Array, "n features"]:
-    """Features normalised by running statistics, as one compiled program."""
+def _features(arch: Architecture, network: Network, x: Float[Array, "n h w"]) -> Float[Array, "n features"]:
     return embed(arch, network, x, train=False)[0]
+
+
+def predictions(arch: Architecture, network: Network, x: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n outputs"]:
+    """Head on these features."""
+    found: np.ndarray = features(arch, network, x) @ np.asarray(network.head["w"]) + np.asarray(network.head["b"])
+    return found
 
 
 def outputs(

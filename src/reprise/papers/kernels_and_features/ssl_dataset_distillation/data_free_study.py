@@ -40,13 +40,9 @@ def make_task(
     target = image_tasks.load_target(name, source, arch.side, examples, 0, tests, seed=seed)
     body = convnets.create(arch, 1, [seed, 23])
     head, rows = pretraining.course(arch, examples, steps, seed=seed)
-    trained = _classifier(arch, (body.body, body.stats), head, jnp.asarray(target.x), jnp.asarray(target.y), rows)
+    x, y = jnp.asarray(target.x), jnp.asarray(target.y, jnp.int32)
+    trained = pretraining.fine_tune(arch, (body.body, body.stats), head, x, y, np.float32(TEACHER_RATE), rows)
     return Task(arch, trained, target, pretraining.accuracy(arch, trained, target.x_test, target.y_test))
-
-
-@partial(jax.jit, static_argnames="arch")
-def _classifier(arch: Architecture, body: Any, head: Any, x: Array, y: Array, rows: Array) -> Network:
-    return pretraining.fine_tune(arch, body, head, x, y, jnp.float32(TEACHER_RATE), rows)
 
 
 class Study(NamedTuple):

@@ -135,7 +135,12 @@ def network(
 
 def true_gradient(problem: Problem) -> Float[np.ndarray, " size"]:
     """Gradient through the expected inner problem."""
-    return np.asarray(jax.jit(problem.gradient)(problem.expected))
+    return gradients(problem, tuple(np.asarray(q)[None] for q in problem.expected))[0]
+
+
+def gradients(problem: Problem, averages: tuple[np.ndarray, ...]) -> Float[np.ndarray, "r size"]:
+    """Gradients at averages, one a row."""
+    return np.asarray(jax.jit(jax.vmap(problem.gradient))(averages))
 
 
 class Sampler:
@@ -143,22 +148,25 @@ class Sampler:
 
     Attributes:
         problem: the problem.
-        true: its true gradient.
+        repetitions: how many gradients a call gives.
+        true: the true gradient.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        """Compile nothing yet."""
-        self.problem, self.true = problem, true_gradient(problem)
+    def __init__(self, problem: Problem, repetitions: int) -> None:
+        """Compile the program, which gives the true gradient on the way."""
 
-        def one(averages: Averages) -> tuple[Array, Array]:
+        def one(averages: Averages) -> tuple[Array, Array, Array]:
             off = jax.tree.map(lambda q, e: q - e, averages, problem.expected)
-            linear = jax.jvp(problem.gradient, (problem.expected,), (off,))[1]
-            return problem.gradient(averages), linear
+            true, linear = jax.jvp(problem.gradient, (problem.expected,), (off,))
+            return problem.gradient(averages), linear, true
 
-        self._run = jax.jit(jax.vmap(one))
+        self.problem, self.repetitions = problem, repetitions
+        self._run = jax.jit(jax.vmap(one, out_axes=(0, 0, None)))
+        self.true = np.asarray(self._run(self.problem.draw(1, repetitions, np.random.default_rng(0)))[2])
 
     def gradients(
-        self, draws: int, repetitions: int, rng: np.random.Generator
+        self, draws: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "r size"], Float[np.ndarray, "r size"]]:
         """Gradients with J draws, one a repetition, and the linear terms of mean 0 that may be subtracted from them."""
-        return tuple(np.asarray(part) for part in self._run(self.problem.draw(draws, repetitions, rng)))  # type: ignore[return-value]
+        values, linear, _ = self._run(self.problem.draw(draws, self.repetitions, rng))
+        return np.asarray(values), np.asarray(linear)

@@ -21,9 +21,10 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
     ridge_head,
     teacher,
 )
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.pretraining import Lesson
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import LABELLED, Sets, World
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import FAIR, LABELLED, PLAIN, Sets, World
 
 HEADS = 3
 """Random networks whose heads are compared."""
@@ -56,8 +57,8 @@ def heads(world: World, arch: Architecture, sets: Sequence[Sets], *, seed: int =
     found = []
     for i in range(HEADS):
         network = convnets.create(arch, 1, [seed, 20, i])
-        both = jnp.asarray(np.concatenate([x, world.source.held_out[:NEW]]))
-        features = np.asarray(convnets.features(arch, network, both), dtype=np.float64)
+        both = np.concatenate([x, world.source.held_out[:NEW]])
+        features = convnets.features(arch, network, both).astype(np.float64)
         kept, new, targets = features[: len(x)], features[len(x) :], y[:, :OUTPUTS].astype(np.float64)
         found.append(Head(kept, targets, new, ridge_head.descend(kept, targets, new)))
     return found
@@ -147,7 +148,9 @@ class Imitation(NamedTuple):
 
 
 def lesson_of(world: World, name: str, regression_rate: float, label_rate: float) -> Lesson:
-    """How a method pre-trains: label-based ones on cross-entropy with augmentation, except for ridge regression."""
+    """How a method pre-trains: label-based ones on cross-entropy, with augmentation except for plain ones and ridge."""
+    if name in FAIR:
+        return pretraining.classification(label_rate, STILL, world.source.background)
     if name in LABELLED and name != "ridge on labels":
         return pretraining.classification(label_rate, world.strong, world.source.background)
     return pretraining.regression(regression_rate)
@@ -157,12 +160,13 @@ def imitate(
     world: World, arch: Architecture, sets: Sequence[Sets], steps: int, regression_rate: float, label_rate: float, *, seed: int = 0
 ) -> Imitation:  # fmt: skip
     """Pre-train a network on every small set; those of one seed begin with the same weights."""
-    work = [(i, name) for i in range(len(sets)) for name in sets[i].pairs]
+    plain = [name for name in FAIR if name.removesuffix(PLAIN) in sets[0].pairs]
+    work = [(i, name) for i in range(len(sets)) for name in (*sets[i].pairs, *plain)]
 
     def one(job: tuple[int, str]) -> Network:
         i, name = job
         lesson = lesson_of(world, name, regression_rate, label_rate)
-        return pretraining.pretrain(arch, lesson, *sets[i].pairs[name], steps, seed=[seed, 21, i])
+        return pretraining.pretrain(arch, lesson, *sets[i].pairs[name.removesuffix(PLAIN)], steps, seed=[seed, 21, i])
 
     networks = dict(zip(work, jobs.run(one, work, "pre-training"), strict=True))
     for i in range(len(sets)):
