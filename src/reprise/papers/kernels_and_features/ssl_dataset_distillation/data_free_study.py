@@ -11,7 +11,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from reprise import statistics
 from reprise.estimate import Estimate
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets, image_tasks, jobs, pretraining
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    augmentation,
+    convnets,
+    image_tasks,
+    jobs,
+    pretraining,
+)
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import Amounts, augment
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import CLASSES, Target
@@ -93,7 +99,7 @@ def students(
         head = convnets.new_head(convnets.width(task.arch), CLASSES, rng)
         orders = rng.permuted(np.tile(np.arange(len(x)), (steps, 1)), axis=1)
         begin, traced = (body.body, body.stats, head), jax.tree.map(np.float32, study)
-        given = (x, jnp.asarray(task.target.x_test), jnp.asarray(orders, jnp.int32), jax.random.key(seed + i))
+        given = (x, jnp.asarray(task.target.x_test), jnp.asarray(orders, jnp.int32), augmentation.key(seed + i))
         outs = _student(task.arch, begin, task.classifier, traced, *given)
         return float(np.mean(np.asarray(outs).argmax(axis=1) == task.target.y_test))
 

@@ -103,7 +103,10 @@ def outer_gradient(
     x, y = (np.asarray(a, np.float64) for a in sets[0].pairs["random, teacher"])
     data = tuple(np.asarray(a[:NEW], np.float64) for a in (world.views, world.wanted))
     network = jax.tree.map(lambda w: w.astype(np.float64), convnets.create(arch, 1, [seed, 20]))
-    slopes, ridge = _outer_slopes(arch, network, (x, y), *data)
+    _, whole = _outer(arch, network, (x, y), *data, 0.0, 0.0)
+    _, frozen = _outer(arch, network, (x, y), *data, 1.0, 0.0)
+    features = ridge_head.with_constant(convnets.embed(arch, network, jnp.asarray(x), train=False)[0])
+    ridge = ridge_head.SCALE * float(jnp.sum(features**2))
     rng, step = np.random.default_rng([seed, 7]), 1e-4
     values: list[list[float]] = [[], []]
     for part in (0, 1, 0, 1):
@@ -111,28 +114,22 @@ def outer_gradient(
         way /= np.linalg.norm(way)
         ahead, behind = ([x, y], [x, y])
         ahead[part], behind[part] = ahead[part] + step * way, behind[part] - step * way
-        ends = [float(_outer_value(arch, network, (at[0], at[1]), *data, ridge)) for at in (ahead, behind)]
+        ends = [float(_outer(arch, network, (at[0], at[1]), *data, 0.0, ridge)[0]) for at in (ahead, behind)]
         measured = (ends[0] - ends[1]) / (2.0 * step)
-        for found, kept in zip(slopes, values, strict=True):
+        for found, kept in zip((whole, frozen), values, strict=True):
             kept.append(abs(float(np.sum(np.asarray(found[part]) * way)) - measured) / abs(measured))
-    right, frozen = (_worst(v, "largest over directions") for v in values)
-    return right, frozen
+    right, slip = (_worst(v, "largest over directions") for v in values)
+    return right, slip
 
 
 @partial(jax.jit, static_argnames="arch")
-def _outer_value(arch: Architecture, network: Network, pairs: Any, views: Any, wanted: Any, ridge: Any) -> jax.Array:
-    return distillation.outer_loss(arch, network, pairs, views, wanted, ridge=ridge)
-
-
-@partial(jax.jit, static_argnames="arch")
-def _outer_slopes(arch: Architecture, network: Network, pairs: Any, views: Any, wanted: Any) -> Any:
-    """Gradient as it is and with the kernel frozen, and the penalty."""
-
-    def slope(frozen: bool) -> Any:
-        return jax.grad(lambda p: distillation.outer_loss(arch, network, p, views, wanted, frozen=frozen))(pairs)
-
-    features = ridge_head.with_constant(convnets.embed(arch, network, pairs[0], train=False)[0])
-    return (slope(frozen=False), slope(frozen=True)), ridge_head.SCALE * jnp.sum(features**2)
+def _outer(
+    arch: Architecture, network: Network, pairs: Any, views: Any, wanted: Any, frozen: float, ridge: float
+) -> tuple[jax.Array, Any]:
+    """Value and gradient in the pairs."""
+    return jax.value_and_grad(
+        lambda p: distillation.outer_loss(arch, network, p, views, wanted, frozen=frozen, ridge=ridge)
+    )(pairs)
 
 
 class Imitation(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import augmentation, convnets
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL, Amounts, augment
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import CLASSES, Target
@@ -64,7 +64,7 @@ def pretrain(
     network = convnets.create(arch, y.shape[1], seed)
     arrays, traced = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)), jax.tree.map(np.float32, lesson)
     state = Training(network, jax.tree.map(np.zeros_like, (network.body, network.head)))
-    return train(arch, traced, state, *arrays, jnp.int32(steps), jax.random.key(int(np.ravel(seed)[-1]))).network
+    return train(arch, traced, state, *arrays, jnp.int32(steps), augmentation.key(int(np.ravel(seed)[-1]))).network
 
 
 class Training(NamedTuple):

@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import baselines, image_tasks, jobs, teacher
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    augmentation,
+    baselines,
+    image_tasks,
+    jobs,
+    teacher,
+)
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import (
     Amounts,
     augment,
@@ -65,7 +71,7 @@ class World(NamedTuple):
 def make_world(source: Source, channels: Sequence[int], steps: int, batch: int, *, seed: int = 0) -> World:
     """Train the teacher on the unlabelled images, and cache views and features."""
     arch = Architecture("conv", tuple(channels), source.x.shape[1], pooled=True)
-    key = jax.random.key(seed)
+    key = augmentation.key(seed)
     amounts = pairing(flip=source.flips)
     trained = teacher.train(arch, source.x, source.background, amounts, steps=steps, batch=batch, seed=seed)
     untrained = teacher.train(

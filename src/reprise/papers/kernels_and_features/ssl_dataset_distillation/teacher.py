@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import augmentation, convnets
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import Amounts, augment
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 
@@ -77,7 +77,7 @@ def train(
     network = convnets.create(arch, size, [seed, 12])
     projector = [convnets.new_head(size, 2 * size, rng), convnets.new_head(2 * size, 2 * size, rng)]
     rows = jnp.asarray(rng.integers(0, len(x), (steps, batch)), jnp.int32)
-    key = jax.random.key(seed)
+    key = augmentation.key(seed)
     count = CALIBRATION if frozen else steps
     network, losses = _train(
         arch, network, projector, jnp.asarray(x), background, amounts, jnp.float32(0.0 if frozen else rate), rows, key,
