@@ -41,7 +41,7 @@ def key(seed: int) -> PRNGKeyArray:
 
 def pairing(*, flip: bool) -> Amounts:
     """Views of self-supervised training."""
-    return Amounts(scale=0.5, shift=0.15, flip=0.5 * flip, contrast=0.6, noise=0.1)
+    return Amounts(scale=0.5, shift=0.2, flip=0.5 * flip, contrast=0.8, noise=0.1)
 
 
 def strong(*, flip: bool) -> Amounts:

@@ -105,8 +105,7 @@ def outer_gradient(
     network = jax.tree.map(lambda w: w.astype(np.float64), convnets.create(arch, 1, [seed, 20]))
     _, whole = _outer(arch, network, (x, y), *data, 0.0, 0.0)
     _, frozen = _outer(arch, network, (x, y), *data, 1.0, 0.0)
-    features = ridge_head.with_constant(convnets.embed(arch, network, jnp.asarray(x), train=False)[0])
-    ridge = ridge_head.SCALE * float(jnp.sum(features**2))
+    ridge = ridge_head.SCALE * float(_trace(arch, network, x))
     rng, step = np.random.default_rng([seed, 7]), 1e-4
     values: list[list[float]] = [[], []]
     for part in (0, 1, 0, 1):
@@ -130,6 +129,12 @@ def _outer(
     return jax.value_and_grad(
         lambda p: distillation.outer_loss(arch, network, p, views, wanted, frozen=frozen, ridge=ridge)
     )(pairs)
+
+
+@partial(jax.jit, static_argnames="arch")
+def _trace(arch: Architecture, network: Network, x: Any) -> jax.Array:
+    """Trace of the kernel of features with a constant."""
+    return jnp.sum(ridge_head.with_constant(convnets.embed(arch, network, x, train=False)[0]) ** 2)
 
 
 class Imitation(NamedTuple):

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 import jax
 
@@ -11,6 +11,19 @@ from reprise import progress
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
+_P = ParamSpec("_P")
+
+
+def start(function: Callable[_P, _B], *args: _P.args, **options: _P.kwargs) -> "Future[_B]":
+    """Begin a computation beside what follows; its `result()` waits for it. On an accelerator it is done at once.
+
+    >>> start(pow, 2, 3).result()
+    8
+    """
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(function, *args, **options)
+    pool.shutdown(wait=jax.default_backend() != "cpu")
+    return future
 
 
 def run(function: Callable[[_A], _B], jobs: Sequence[_A], label: str) -> list[_B]:

@@ -190,10 +190,22 @@ def _collect(world: World, start: _Start, found: Mapping[str, Distilled], matche
     return Sets(pairs, dict(found), start.plain)
 
 
-def load_world(
-    name: str, side: int, unlabelled: int, held_out: int, channels: Sequence[int], steps: int, batch: int, *, seed: int = 0
-) -> World:  # fmt: skip
-    """Source and teacher of a notebook's parameters."""
-    return make_world(
-        image_tasks.load_source(name, side, unlabelled, held_out, seed=seed), channels, steps, batch, seed=seed
-    )
+class Teaching(NamedTuple):
+    """The source and how its teacher is trained."""
+
+    source: str
+    side: int
+    unlabelled: int
+    held_out: int
+    channels: Sequence[int]
+    steps: int
+    batch: int
+
+
+def make(
+    teaching: Teaching, recipe: Recipe, sizes: Sizes, seeds: int, *, whole: bool = True, seed: int = 0
+) -> tuple[World, list[Sets]]:
+    """Everything that is made once."""
+    source = image_tasks.load_source(teaching.source, teaching.side, teaching.unlabelled, teaching.held_out, seed=seed)
+    world = make_world(source, teaching.channels, teaching.steps, teaching.batch, seed=seed)
+    return world, make_sets(world, recipe, sizes, seeds, whole=whole, seed=seed)

@@ -54,7 +54,7 @@ def train(
     *,
     steps: int,
     batch: int,
-    rate: float = 4e-3,
+    rate: float = 2e-3,
     seed: int,
     frozen: bool = False,
 ) -> Teacher:

@@ -49,16 +49,21 @@ def _gains(ax: Any, table: Rows, panel: str, shown: Sequence[tuple[str, str, Any
 
 
 def transfer(found: Accuracies) -> Drawn:
-    """F5: gains over no pre-training on every target, after fine-tuning and by linear classifiers."""
+    """F5: gains over no pre-training on every target and on the source, after fine-tuning and by linear classifiers."""
     fig, axes = pl.wide(2, ["Fine-tuned", "Linear classifier on fixed features"], share=True)
     table, have = Rows(), {method for _, method in found.tuned}
+    groups = [*found.targets, transfer_study.HOME] if (transfer_study.HOME, "KRR-ST") in found.tuned else found.targets
     control = "untrained teacher" if "untrained teacher" in have else "shuffled teacher"
     methods = [name for name in (*transfer_study.METHODS[:0:-1], control) if name in have]
     for ax, linear in zip(axes, (False, True), strict=True):
         values = found.of(linear=linear)
         shown = [
-            (name, m, 100.0 * (values[name, m] - values[name, "no pre-training"]))
-            for name in found.targets
+            (
+                "source\n(own labels)" if name == transfer_study.HOME else name,
+                m,
+                100.0 * (values[name, m] - values[name, "no pre-training"]),
+            )
+            for name in groups
             for m in methods
         ]
         _gains(ax, table, "linear" if linear else "fine-tuned", shown, 0.8)
