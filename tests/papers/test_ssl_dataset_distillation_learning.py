@@ -21,6 +21,7 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
     jobs,
     pretraining,
     teacher,
+    transfer_figures,
     transfer_study,
 )
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL, Amounts
@@ -76,6 +77,19 @@ class TestNetworks:
             convnets.layers(Architecture("lstm", (2,), 8))
         with pytest.raises(ValueError, match="never saw"):
             architecture_study.architecture("conv", (2,), 8)
+
+    def test_gradients_of_a_convolution(self) -> None:
+        """The custom rule against JAX's own differentiation of a sum over the nine neighbours."""
+        x, w = RNG.standard_normal((3, 5, 5, 2)), RNG.standard_normal((18, 4))
+
+        def sums(x: Any, w: Any) -> Any:
+            padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            parts = (padded[:, i : i + 5, j : j + 5] @ w.reshape(3, 3, 2, 4)[i, j] for i in range(3) for j in range(3))
+            return jnp.sum(jnp.sin(sum(parts)))
+
+        found = jax.grad(lambda x, w: jnp.sum(jnp.sin(convnets.convolve(x, w))), argnums=(0, 1))(x, w)
+        for a, b in zip(found, jax.grad(sums, argnums=(0, 1))(x, w), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
     def test_features_in_blocks(self) -> None:
         net = convnets.create(ARCH, 5, 0)
@@ -370,6 +384,28 @@ class TestEvidence:
     def test_jobs_keep_their_order(self) -> None:
         assert jobs.run(lambda n: -n, list(range(20)), "numbers") == [-n for n in range(20)]
         assert jobs.run(lambda n: n, [], "nothing") == []
+
+    def test_what_was_started_raises_where_it_is_awaited(self) -> None:
+        future = jobs.start(divmod, 1, 0)
+        with pytest.raises(ZeroDivisionError):
+            future.result()
+
+    def test_table_and_figure_with_and_without_the_source(self) -> None:
+        found = accuracies(0.1)
+        tuned = {**found.tuned, **{("source", m): v for (n, m), v in found.tuned.items() if n == "a"}}
+        with_source = found._replace(tuned=tuned, linear=tuned)
+        head = transfer_figures.rates_table(with_source).splitlines()[0]
+        assert head == "| fine-tuned / linear (%) | a | b | source |"
+        for accs, groups in ((found, 2), (with_source, 3)):
+            values = {
+                **accs.tuned,
+                **{(n, "shuffled teacher"): v - 0.1 for (n, m), v in accs.tuned.items() if m == "KRR-ST"},
+            }
+            _, table = transfer_figures.transfer(accs._replace(tuned=values, linear=values))
+            assert table["x"].nunique() == groups
+            row = table[(table["panel"] == "linear") & (table["series"] == "shuffled teacher") & (table["x"] == "b")]
+            expected = 100 * (values["b", "shuffled teacher"] - values["b", "no pre-training"]).mean()
+            assert row["value"].item() == pytest.approx(expected)
 
 
 class TestOuterGradient:
