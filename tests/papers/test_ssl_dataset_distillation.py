@@ -124,8 +124,10 @@ class TestGradientBias:
         assert judge("C1", "network, one draw", estimate) is Outcome.MET
 
     def test_linear_term_has_mean_zero(self) -> None:
-        sampler = gradient_bias.Sampler(gradient_bias.network(seed=0))
-        _, linear = sampler.gradients(1, 4000, np.random.default_rng(0))
+        problem = gradient_bias.network(seed=0)
+        sampler = gradient_bias.Sampler(problem, 4000)
+        np.testing.assert_allclose(sampler.true, gradient_bias.true_gradient(problem), rtol=1e-12)
+        _, linear = sampler.gradients(1, np.random.default_rng(0))
         assert np.all(np.abs(linear.mean(axis=0)) < 5 * linear.std(axis=0) / np.sqrt(4000) + 1e-12)
 
     def test_decay_and_controls(self) -> None:

@@ -21,12 +21,13 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
     jobs,
     pretraining,
     teacher,
+    transfer_figures,
     transfer_study,
 )
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL, Amounts
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.distillation import Choice, Recipe
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import LABELLED, Sets, World
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import FAIR, LABELLED, Sets, World
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.transfer_study import Accuracies
 
 ARCH = Architecture("conv", (3, 4), 8)
@@ -77,6 +78,25 @@ class TestNetworks:
         with pytest.raises(ValueError, match="never saw"):
             architecture_study.architecture("conv", (2,), 8)
 
+    def test_gradients_of_a_convolution(self) -> None:
+        """The custom rule against JAX's own differentiation of a sum over the nine neighbours."""
+        x, w = RNG.standard_normal((3, 5, 5, 2)), RNG.standard_normal((18, 4))
+
+        def sums(x: Any, w: Any) -> Any:
+            padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            parts = (padded[:, i : i + 5, j : j + 5] @ w.reshape(3, 3, 2, 4)[i, j] for i in range(3) for j in range(3))
+            return jnp.sum(jnp.sin(sum(parts)))
+
+        found = jax.grad(lambda x, w: jnp.sum(jnp.sin(convnets.convolve(x, w))), argnums=(0, 1))(x, w)
+        for a, b in zip(found, jax.grad(sums, argnums=(0, 1))(x, w), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+    def test_features_in_blocks(self) -> None:
+        net = convnets.create(ARCH, 5, 0)
+        many = np.random.default_rng(5).standard_normal((convnets.BLOCK + 7, 8, 8)).astype(np.float32)
+        whole = convnets.outputs(ARCH, net, jnp.asarray(many), train=False)[0]
+        np.testing.assert_allclose(convnets.predictions(ARCH, net, many), whole, rtol=1e-4, atol=1e-5)
+
     def test_redrawn(self) -> None:
         net = convnets.create(Architecture("conv", (16, 32), 8), 5, 0)
         other = convnets.redrawn(net, jax.random.key(0))
@@ -126,9 +146,14 @@ class TestTeacher:
 
     def test_training_lowers_the_loss_and_scale_is_one(self) -> None:
         arch = Architecture("conv", (4, 8), 8, pooled=True)
-        found = teacher.train(arch, X, 0.0, augmentation.pairing(flip=False), steps=40, batch=12, seed=0)
-        assert found.losses[-5:].mean() < 0.8 * found.losses[:5].mean()
+        found = teacher.train(arch, X, 0.0, Amounts(shift=0.1, noise=0.1), steps=150, batch=12, seed=0)
+        assert found.losses[-20:].mean() < 0.6 * found.losses[:20].mean()
         assert teacher.features(found, X).std() == pytest.approx(1.0, rel=1e-4)
+        still = teacher.train(arch, X, 0.0, Amounts(shift=0.1, noise=0.1), steps=150, batch=12, seed=0, frozen=True)
+        assert len(still.losses) == teacher.CALIBRATION
+        for layer, drawn in zip(still.network.body, convnets.create(arch, 8, [0, 12]).body, strict=True):
+            np.testing.assert_array_equal(layer["w"], drawn["w"])
+        assert all(float(np.min(s["var"])) > 0 and not np.allclose(s["mean"], 0) for s in still.network.stats)
         with pytest.raises(ValueError, match="at most the 12 images"):
             teacher.train(arch, X, 0.0, STILL, steps=1, batch=13, seed=0)
 
@@ -251,6 +276,20 @@ class TestSets:
         with pytest.raises(ValueError, match="too few"):
             image_tasks.load_target("held-out", "digits", 8, 600, 60, 200)
 
+    def test_the_source_as_a_target(self) -> None:
+        target = image_tasks.load_target("source", "digits", 8, 60, 60, 200, seed=1)
+        assert set(np.unique(target.y)) == set(np.unique(target.y_test)) == set(range(6))
+        assert not (set(map(bytes, target.x)) & set(map(bytes, target.x_test)))
+
+    def test_lessons(self) -> None:
+        none = teacher.Teacher(ARCH, convnets.create(ARCH, 1, 0), 1.0, np.zeros(0))
+        strong = augmentation.strong(flip=False)
+        world = World(self.source, none, none, VIEWS, WANTED, WANTED, np.zeros(40, int), strong)
+        lessons = {n: imitation_study.lesson_of(world, n, 0.3, 0.1) for n in (*LABELLED, *FAIR, "KRR-ST")}
+        assert [lessons[n].labels for n in (*LABELLED, *FAIR, "KRR-ST")] == [1, 1, 1, 0, 1, 1, 1, 0]
+        assert [lessons[n].amounts == STILL for n in (*LABELLED, *FAIR)] == [False] * 3 + [True] * 4
+        assert lessons["ridge on labels"] == lessons["KRR-ST"]
+
     def test_subsets(self) -> None:
         x, labels = baselines.random_subset(self.source, 30, seed=0)
         assert np.bincount(labels).tolist() == [5] * 6
@@ -293,6 +332,10 @@ def accuracies(gap: float) -> Accuracies:
     return Accuracies(("a", "b"), tuned, tuned, {})
 
 
+def accuracies_without_home(found: Accuracies) -> Accuracies:
+    return found._replace(tuned={place: v for place, v in found.tuned.items() if place[0] != "source"})
+
+
 class TestEvidence:
     def test_targets_won(self) -> None:
         assert scalar(transfer_study.targets_won(accuracies(0.1))) == 0.5
@@ -310,6 +353,24 @@ class TestEvidence:
         assert scalar(transfer_study.mean_gain(found, "random, teacher")) == pytest.approx(0.0, abs=0.01)
         assert scalar(architecture_study.mean_gain({"mlp": found}, "random, labels")) == pytest.approx(0.04, abs=0.01)
 
+    def test_advantage_at_home_and_over_plain_baselines(self) -> None:
+        """On the source the baselines gain five points, so the advantage shrinks by as much; plain ones lose ten."""
+        found = accuracies(0.1)
+        tuned = dict(found.tuned)
+        for name in ("a", "b", "source"):
+            tuned[name, "KRR-ST"] = tuned["a", "KRR-ST"]
+            for method in LABELLED:
+                tuned[name, method] = tuned["a", method] + 0.05 * (name == "source")
+            for method in FAIR:
+                tuned[name, method] = tuned["a", "random, labels"] - 0.1
+        found = found._replace(tuned=tuned)
+        assert scalar(transfer_study.shrinkage(found)) == pytest.approx(0.05)
+        report = transfer_study.controls_report(found)
+        assert "smaller there" in report
+        own = tuned["a", "KRR-ST"].mean() - tuned["a", "random, labels"].mean() + 0.1
+        assert f"without their augmentation: {100 * own:+.1f} [" in report
+        assert "source" not in transfer_study.controls_report(accuracies_without_home(found))
+
     def test_students(self) -> None:
         found = {
             "KRR-ST": np.array([0.8, 0.7, 0.9]),
@@ -324,6 +385,28 @@ class TestEvidence:
     def test_jobs_keep_their_order(self) -> None:
         assert jobs.run(lambda n: -n, list(range(20)), "numbers") == [-n for n in range(20)]
         assert jobs.run(lambda n: n, [], "nothing") == []
+
+    def test_what_was_started_raises_where_it_is_awaited(self) -> None:
+        future = jobs.start(divmod, 1, 0)
+        with pytest.raises(ZeroDivisionError):
+            future.result()
+
+    def test_table_and_figure_with_and_without_the_source(self) -> None:
+        found = accuracies(0.1)
+        tuned = {**found.tuned, **{("source", m): v for (n, m), v in found.tuned.items() if n == "a"}}
+        with_source = found._replace(tuned=tuned, linear=tuned)
+        head = transfer_figures.rates_table(with_source).splitlines()[0]
+        assert head == "| fine-tuned / linear (%) | a | b | source |"
+        for accs, groups in ((found, 2), (with_source, 3)):
+            values = {
+                **accs.tuned,
+                **{(n, "shuffled teacher"): v - 0.1 for (n, m), v in accs.tuned.items() if m == "KRR-ST"},
+            }
+            _, table = transfer_figures.transfer(accs._replace(tuned=values, linear=values))
+            assert table["x"].nunique() == groups
+            row = table[(table["panel"] == "linear") & (table["series"] == "shuffled teacher") & (table["x"] == "b")]
+            expected = 100 * (values["b", "shuffled teacher"] - values["b", "no pre-training"]).mean()
+            assert row["value"].item() == pytest.approx(expected)
 
 
 class TestOuterGradient:

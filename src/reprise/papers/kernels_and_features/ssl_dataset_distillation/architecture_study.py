@@ -57,7 +57,8 @@ def generalise(
     found = {}
     for kind in kinds:
         arch = architecture(kind, channels, world.source.x.shape[1])
-        work = [(i, name) for i in range(len(sets)) for name in COMPARED[1:]]
+        methods = [m for m in COMPARED if m in (COMPARED[0], SHUFFLED) or m in sets[0].pairs]
+        work = [(i, name) for i in range(len(sets)) for name in methods[1:]]
 
         def one(job: tuple[int, str], arch: Architecture = arch) -> Network:
             i, name = job
@@ -69,7 +70,7 @@ def generalise(
         for i in range(len(sets)):
             networks[i, COMPARED[0]] = convnets.create(arch, world.wanted.shape[1], [seed, 22, i])
         found[kind] = transfer_study.evaluate(
-            arch, networks, COMPARED, targets, examples, f"transfer ({kind})", seed=seed
+            arch, networks, methods, targets, examples, f"transfer ({kind})", seed=seed
         )
     return found
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from sklearn.cluster import KMeans
 
 import reprise._x64  # noqa: F401
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import augmentation, convnets
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import Amounts, augment
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import SEEN, Source
@@ -75,7 +75,7 @@ def match_distributions(
     """
     rng, groups = np.random.default_rng([seed, 14]), [np.flatnonzero(source.labels == label) for label in SEEN]
     rows = np.stack([rng.choice(group, (steps, batch)) for group in groups], axis=1)
-    network, key = convnets.create(arch, 1, [seed, 15]), jax.random.key(seed)
+    network, key = convnets.create(arch, 1, [seed, 15]), augmentation.key(seed)
     args = (jnp.asarray(source.x), jnp.asarray(rows, jnp.int32), jnp.asarray(start[0]), source.background, amounts)
     return np.asarray(_match(arch, network, *args, jnp.float32(rate), key))
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -55,20 +54,21 @@ def measure(kind: str, draws: Sequence[int], repetitions: int, *, seed: int = 0)
     """
     if kind not in KINDS:
         raise ValueError(f"kind: one of {', '.join(KINDS)}, not {kind!r}")
-    sampler, rng = Sampler(KINDS[kind](seed=seed)), np.random.default_rng([seed, 10])
     if kind == "network":
         repetitions //= 4
-    repetitions = max(repetitions // (4 * GROUPS), 1) * 4 * GROUPS
+    quarter = max(repetitions // (4 * GROUPS), 1) * GROUPS
+    sampler, rng = Sampler(KINDS[kind](seed=seed), quarter), np.random.default_rng([seed, 10])
     inner, averaged, noise = [], [], []
     for count in progress.track(draws, f"gradients of the {kind}"):
-        values, linear = sampler.gradients(count, repetitions, rng)
+        parts = [sampler.gradients(count, rng) for _ in range(4)]
+        values, linear = (np.concatenate(part) for part in zip(*parts, strict=True))
         inner.append(_along(values - linear, sampler.true))
         noise.append(np.linalg.norm(values.std(axis=0)) / np.linalg.norm(sampler.true))
-        single, linear = sampler.gradients(1, max(repetitions // 4, GROUPS), rng)
+        single, linear = sampler.gradients(1, rng)
         averaged.append(_along(single - linear, sampler.true))
     still = KINDS[kind](masked=False, seed=seed)
-    drawn = np.asarray(jax.jit(jax.vmap(still.gradient))(still.draw(1, GROUPS, rng))).mean(axis=0)
-    right = gradient_bias.true_gradient(still)
+    nothing = Sampler(still, quarter)
+    drawn, right = nothing.gradients(1, rng)[0].mean(axis=0), nothing.true
     return Biases(
         kind, tuple(draws), np.stack(inner, axis=1), np.stack(averaged, axis=1),
         float(np.linalg.norm(drawn - right) / np.linalg.norm(right)), np.asarray(noise),
@@ -116,7 +116,7 @@ def decay(found: Biases, *, averaged: bool = False) -> Estimate:
 
 def scalar_mean(*, seed: int = 0) -> Estimate:
     """Sampled mean of the scalar example's gradient with one draw, at x = 1."""
-    values = scalar_example.sampled_gradients(1.0, SCALAR_SAMPLES, jax.random.key(seed))
+    values = scalar_example.sampled_gradients(1.0, SCALAR_SAMPLES, seed=seed)
     return statistics.mean(values.reshape(GROUPS, -1).mean(axis=1))
 
 

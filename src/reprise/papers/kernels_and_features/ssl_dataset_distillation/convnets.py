@@ -1,7 +1,7 @@
 r"""Networks on small grey images: the ConvNet of the paper, and three other kinds that distillation never sees (C5).
 
 A network is a body, which maps images to features, and a linear head. Parameters and the running statistics of batch
-normalisation are plain pytrees. Convolutions are products of patches and weights, which run fast on few cores.
+normalisation are plain pytrees.
 
 | kind | body |
 |---|---|
@@ -26,6 +26,8 @@ Kind = Literal["conv", "vgg", "resnet", "mlp"]
 KINDS = ("conv", "vgg", "resnet", "mlp")
 MOMENTUM, SMALL = 0.1, 1e-5
 """Batch normalisation: weight of the newest batch in the running statistics, and what is added to variances."""
+BLOCK = 256
+"""Images whose features are computed at once."""
 
 
 class Architecture(NamedTuple):
@@ -149,23 +151,39 @@ def embed(
     out = x[..., None]
     for block in range(len(arch.channels)):
         if arch.kind == "resnet":
-            out = jax.nn.relu(layer(patches(_average(out) if block else out)))
-            pair = jax.nn.relu(layer(patches(out)))
-            out = jax.nn.relu(out + (layer(patches(pair)) if block else pair))
+            out = jax.nn.relu(layer(_average(out) if block else out))
+            pair = jax.nn.relu(layer(out))
+            out = jax.nn.relu(out + (layer(pair) if block else pair))
         elif arch.kind == "vgg":
-            out = jax.nn.relu(layer(patches(jax.nn.relu(layer(patches(out))))))
+            out = jax.nn.relu(layer(jax.nn.relu(layer(out))))
             out = _largest(out)
         else:
-            out = _average(jax.nn.relu(layer(patches(out))))
+            out = _average(jax.nn.relu(layer(out)))
     if arch.pooled or arch.kind == "resnet":
         return out.mean(axis=(1, 2)), layer.stats
     return out.reshape(len(out), -1), layer.stats
 
 
+def features(arch: Architecture, network: Network, x: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n features"]:
+    """Features normalised by running statistics; in blocks of one size, so that one compiled program serves them all."""
+    headless, found = network._replace(head={}), []
+    for begin in range(0, len(x), BLOCK):
+        part = np.asarray(x[begin : begin + BLOCK], np.float32)
+        filled = np.zeros((BLOCK, *part.shape[1:]), np.float32)
+        filled[: len(part)] = part
+        found.append(np.asarray(_features(arch, headless, filled))[: len(part)])
+    return np.concatenate(found)
+
+
 @partial(jax.jit, static_argnames="arch")
-def features(arch: Architecture, network: Network, x: Float[Array, "n h w"]) -> Float[Array, "n features"]:
-    """Features normalised by running statistics, as one compiled program."""
+def _features(arch: Architecture, network: Network, x: Float[Array, "n h w"]) -> Float[Array, "n features"]:
     return embed(arch, network, x, train=False)[0]
+
+
+def predictions(arch: Architecture, network: Network, x: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n outputs"]:
+    """Head on these features."""
+    found: np.ndarray = features(arch, network, x) @ np.asarray(network.head["w"]) + np.asarray(network.head["b"])
+    return found
 
 
 def outputs(
@@ -186,7 +204,7 @@ class _Layers:
     def __call__(self, x: Array) -> Array:
         """The next layer's pre-activations."""
         weights, old = self.body[len(self.stats)], self.old[len(self.stats)]
-        z = x @ weights["w"]
+        z = convolve(x, weights["w"]) if x.ndim == 4 else x @ weights["w"]
         if self.train:
             axes = tuple(range(z.ndim - 1))
             mean, var = z.mean(axis=axes), z.var(axis=axes)
@@ -199,6 +217,35 @@ class _Layers:
             self.stats.append(old)
         scale = weights["g"] * jax.lax.rsqrt(var + jnp.float32(SMALL))
         return z * scale + (weights["b"] - mean * scale)
+
+
+@jax.custom_vjp
+def convolve(x: Float[Array, "n h w c"], weights: Float[Array, "9c o"]) -> Float[Array, "n h w o"]:
+    """3 x 3 convolution with zeros beyond the edge; rows of the weights are ordered as `patches` are.
+
+    >>> convolve(jnp.ones((1, 2, 2, 1)), jnp.ones((9, 1)))[0, :, :, 0].tolist()
+    [[4.0, 4.0], [4.0, 4.0]]
+    """
+    return _convolve(x, weights.reshape(3, 3, x.shape[-1], -1))
+
+
+def _convolve(x: Array, filters: Array) -> Array:
+    return jax.lax.conv_general_dilated(x, filters, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _forwards(x: Array, weights: Array) -> tuple[Array, tuple[Array, Array]]:
+    return convolve(x, weights), (x, weights)
+
+
+def _backwards(saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
+    x, weights = saved
+    turned = weights.reshape(3, 3, x.shape[-1], -1)[::-1, ::-1].swapaxes(2, 3)
+    # As a convolution the gradient in the weights would take most of the time on a CPU.
+    around = patches(x).reshape(-1, len(weights))
+    return _convolve(slope, turned), around.T @ slope.reshape(len(around), -1)
+
+
+convolve.defvjp(_forwards, _backwards)
 
 
 def patches(x: Float[Array, "n h w c"]) -> Float[Array, "n h w 9c"]:

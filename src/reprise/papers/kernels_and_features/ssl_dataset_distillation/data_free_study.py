@@ -11,7 +11,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from reprise import statistics
 from reprise.estimate import Estimate
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets, image_tasks, jobs, pretraining
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    augmentation,
+    convnets,
+    image_tasks,
+    jobs,
+    pretraining,
+)
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import Amounts, augment
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import CLASSES, Target
@@ -40,13 +46,9 @@ def make_task(
     target = image_tasks.load_target(name, source, arch.side, examples, 0, tests, seed=seed)
     body = convnets.create(arch, 1, [seed, 23])
     head, rows = pretraining.course(arch, examples, steps, seed=seed)
-    trained = _classifier(arch, (body.body, body.stats), head, jnp.asarray(target.x), jnp.asarray(target.y), rows)
+    x, y = jnp.asarray(target.x), jnp.asarray(target.y, jnp.int32)
+    trained = pretraining.fine_tune(arch, (body.body, body.stats), head, x, y, np.float32(TEACHER_RATE), rows)
     return Task(arch, trained, target, pretraining.accuracy(arch, trained, target.x_test, target.y_test))
-
-
-@partial(jax.jit, static_argnames="arch")
-def _classifier(arch: Architecture, body: Any, head: Any, x: Array, y: Array, rows: Array) -> Network:
-    return pretraining.fine_tune(arch, body, head, x, y, jnp.float32(TEACHER_RATE), rows)
 
 
 class Study(NamedTuple):
@@ -97,7 +99,7 @@ def students(
         head = convnets.new_head(convnets.width(task.arch), CLASSES, rng)
         orders = rng.permuted(np.tile(np.arange(len(x)), (steps, 1)), axis=1)
         begin, traced = (body.body, body.stats, head), jax.tree.map(np.float32, study)
-        given = (x, jnp.asarray(task.target.x_test), jnp.asarray(orders, jnp.int32), jax.random.key(seed + i))
+        given = (x, jnp.asarray(task.target.x_test), jnp.asarray(orders, jnp.int32), augmentation.key(seed + i))
         outs = _student(task.arch, begin, task.classifier, traced, *given)
         return float(np.mean(np.asarray(outs).argmax(axis=1) == task.target.y_test))
 

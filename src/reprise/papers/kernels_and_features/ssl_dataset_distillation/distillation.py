@@ -15,7 +15,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 import reprise._x64  # noqa: F401
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets, pretraining, ridge_head
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    augmentation,
+    convnets,
+    pretraining,
+    ridge_head,
+)
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.pretraining import Training
 
@@ -121,8 +126,8 @@ def outer_loss(
     views: Array,
     wanted: Array,
     *,
-    frozen: bool = False,
-    ridge: float | Float[Array, ""] | None = None,
+    frozen: float | Float[Array, ""] = 0.0,
+    ridge: float | Float[Array, ""] = 0.0,
 ) -> Float[Array, ""]:
     """Mean squared error, at real views, of the ridge head on a network's features of the distilled images."""
     features, _ = convnets.embed(arch, network, pairs[0], train=False)
@@ -136,7 +141,7 @@ def _aged(arch: Architecture, age: int, x: Array, y: Array, seed: Sequence[int])
     state = Training(network, jax.tree.map(np.zeros_like, (network.body, network.head)))
     if age == 0:
         return state
-    return pretraining.train(arch, INNER, state, x, y, jnp.int32(age), jax.random.key(0))
+    return pretraining.train(arch, jax.tree.map(np.float32, INNER), state, x, y, jnp.int32(age), augmentation.key(0))
 
 
 def _stacked(states: Sequence[Training]) -> Training:

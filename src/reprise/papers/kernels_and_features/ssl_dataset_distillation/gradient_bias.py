@@ -10,7 +10,8 @@ noise behind.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,8 @@ import reprise._x64  # noqa: F401
 
 KEEP = 0.75
 """Probability that a mask keeps an entry."""
+STEP = 1e-4
+"""Of central differences of the gradient in the averages."""
 Averages = tuple[Array, ...]
 
 
@@ -28,14 +31,20 @@ class Problem(NamedTuple):
     """A bilevel problem.
 
     Attributes:
-        gradient: averages of the draws -> outer gradient in the synthetic samples, as a vector.
+        function: (data, averages of the draws) -> outer gradient in the synthetic samples, as a vector.
+        data: its data; problems with one function share a compiled program.
         draw: (J, repetitions, generator) -> averages over J draws, one row a repetition.
         expected: their expectation.
     """
 
-    gradient: Callable[[Averages], Float[Array, " size"]]
+    function: Callable[[Any, Averages], Float[Array, " size"]]
+    data: Any
     draw: Callable[[int, int, np.random.Generator], tuple[np.ndarray, ...]]
     expected: Averages
+
+    def gradient(self, averages: Averages) -> Float[Array, " size"]:
+        """The outer gradient at averages of the draws."""
+        return self.function(self.data, averages)
 
 
 def all_masks(pixels: int) -> tuple[Float[np.ndarray, "masks d"], Float[np.ndarray, " masks"]]:
@@ -70,13 +79,6 @@ def denoiser(*, samples: int = 8, pixels: int = 6, ridge: float = 0.1, masked: b
     gram = jnp.asarray(mix.T @ mix)
     outer = KEEP**2 * gram + KEEP * (1.0 - KEEP) * jnp.diag(jnp.diag(gram))
 
-    def loss(x: Array, averages: Averages) -> Array:
-        pairs, singles = averages
-        left = jnp.einsum("ia,ib,iab->ab", x, x, pairs) + samples * ridge * jnp.eye(pixels)
-        right = jnp.einsum("ia,ib,ia->ab", x, x if masked else y, singles)
-        w = jnp.linalg.solve(left, right)
-        return jnp.sum(w * (outer @ w)) - 2.0 * KEEP * jnp.sum(w * gram) + jnp.trace(gram)
-
     masks, chances = all_masks(pixels)
     products = np.einsum("ka,kb->kab", masks, masks)
 
@@ -89,7 +91,21 @@ def denoiser(*, samples: int = 8, pixels: int = 6, ridge: float = 0.1, masked: b
     keep = KEEP if masked else 1.0
     pair = keep**2 + keep * (1.0 - keep) * jnp.eye(pixels)
     expected = (jnp.broadcast_to(pair, (samples, pixels, pixels)), jnp.full((samples, pixels), keep))
-    return Problem(lambda averages: jax.grad(loss)(x, averages).ravel(), draw, expected)
+    data = (x, y, float(masked), jnp.asarray(ridge), gram, outer)
+    return Problem(_denoiser_gradient, data, draw, expected)
+
+
+def _denoiser_gradient(data: Any, averages: Averages) -> Float[Array, " size"]:
+    x, y, masked, ridge, gram, outer = data
+
+    def loss(x: Array) -> Array:
+        pairs, singles = averages
+        left = jnp.einsum("ia,ib,iab->ab", x, x, pairs) + len(x) * ridge * jnp.eye(x.shape[1])
+        right = jnp.einsum("ia,ib,ia->ab", x, masked * x + (1.0 - masked) * y, singles)
+        w = jnp.linalg.solve(left, right)
+        return jnp.sum(w * (outer @ w)) - 2.0 * KEEP * jnp.sum(w * gram) + jnp.trace(gram)
+
+    return jax.grad(loss)(x).ravel()
 
 
 def network(
@@ -108,20 +124,6 @@ def network(
     table, probabilities = all_masks(pixels)
     masks, chances = jnp.asarray(table), jnp.asarray(probabilities)
 
-    def error(weights: Averages, inputs: Array, wanted: Array, shares: Array) -> Array:
-        out = jnp.tanh((masks[:, None] * inputs) @ weights[0]) @ weights[1]
-        return shares @ jnp.mean((out - wanted) ** 2, axis=(1, 2))
-
-    def loss(x: Array, shares: Array) -> Array:
-        wanted = x if masked else y
-
-        def step(weights: Averages, _: None) -> tuple[Averages, None]:
-            slope = jax.grad(error)(weights, x, wanted, shares)
-            return jax.tree.map(lambda w, g: w - rate * g, weights, slope), None
-
-        weights, _ = jax.lax.scan(step, start, None, length=steps)
-        return error(weights, other, other, chances)
-
     whole = np.eye(2**pixels)[-1]
 
     def draw(draws: int, repetitions: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -130,7 +132,28 @@ def network(
         return (rng.multinomial(draws, probabilities, repetitions) / draws,)
 
     expected = chances if masked else jnp.asarray(whole)
-    return Problem(lambda averages: jax.grad(loss)(x, averages[0]).ravel(), draw, (expected,))
+    data = (x, y, float(masked), jnp.asarray(rate), jnp.arange(steps), start, other, masks, chances)
+    return Problem(_network_gradient, data, draw, (expected,))
+
+
+def _network_gradient(data: Any, averages: Averages) -> Float[Array, " size"]:
+    x, y, masked, rate, steps, start, other, masks, chances = data
+
+    def error(weights: Averages, inputs: Array, wanted: Array, shares: Array) -> Array:
+        out = jnp.tanh((masks[:, None] * inputs) @ weights[0]) @ weights[1]
+        return shares @ jnp.mean((out - wanted) ** 2, axis=(1, 2))
+
+    def loss(x: Array) -> Array:
+        wanted = masked * x + (1.0 - masked) * y
+
+        def step(weights: Averages, _: Array) -> tuple[Averages, None]:
+            slope = jax.grad(error)(weights, x, wanted, averages[0])
+            return jax.tree.map(lambda w, g: w - rate * g, weights, slope), None
+
+        weights, _ = jax.lax.scan(step, start, steps)
+        return error(weights, other, other, chances)
+
+    return jax.grad(loss)(x).ravel()
 
 
 def true_gradient(problem: Problem) -> Float[np.ndarray, " size"]:
@@ -138,27 +161,48 @@ def true_gradient(problem: Problem) -> Float[np.ndarray, " size"]:
     return np.asarray(jax.jit(problem.gradient)(problem.expected))
 
 
+@partial(jax.jit, static_argnums=0)
+def _gradients(function: Callable[[Any, Averages], Array], data: Any, averages: Averages) -> Float[Array, "r size"]:
+    return jax.vmap(partial(function, data))(averages)
+
+
 class Sampler:
     """Gradients of one problem at sampled averages; one compiled program for all numbers of draws.
 
     Attributes:
         problem: the problem.
-        true: its true gradient.
+        repetitions: how many gradients a call gives.
+        true: the true gradient.
+        slope: derivative of the gradient in the averages, by central differences, (averages, size). Whatever it is, it
+            makes a control variate of mean zero; the better it is, the less noise is left.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        """Compile nothing yet."""
-        self.problem, self.true = problem, true_gradient(problem)
+    def __init__(self, problem: Problem, repetitions: int) -> None:
+        """Compile the program, and find the derivative by it."""
+        self.problem, self.repetitions = problem, repetitions
+        self._shapes = [np.shape(e) for e in problem.expected]
+        self._expected = np.concatenate([np.ravel(np.asarray(e)) for e in problem.expected])
+        moves = STEP * np.eye(len(self._expected))
+        found = self._at(np.concatenate([0.0 * moves[:1], moves, -moves]) + self._expected)
+        ahead, behind = np.split(found[1:], 2)
+        self.true, self.slope = found[0], (ahead - behind) / (2.0 * STEP)
 
-        def one(averages: Averages) -> tuple[Array, Array]:
-            off = jax.tree.map(lambda q, e: q - e, averages, problem.expected)
-            linear = jax.jvp(problem.gradient, (problem.expected,), (off,))[1]
-            return problem.gradient(averages), linear
-
-        self._run = jax.jit(jax.vmap(one))
+    def _at(self, averages: Float[np.ndarray, "r q"]) -> Float[np.ndarray, "r size"]:
+        """Gradients at so many averages, by programs of one size."""
+        count = -len(averages) % self.repetitions
+        filled = np.concatenate([averages, np.tile(self._expected, (count, 1))])
+        cuts = np.cumsum([int(np.prod(shape)) for shape in self._shapes])[:-1]
+        found = []
+        for rows in filled.reshape(-1, self.repetitions, filled.shape[1]):
+            parts = np.split(rows, cuts, axis=1)
+            shaped = tuple(p.reshape(-1, *shape) for p, shape in zip(parts, self._shapes, strict=True))
+            found.append(np.asarray(_gradients(self.problem.function, self.problem.data, shaped)))
+        return np.concatenate(found)[: len(averages)]
 
     def gradients(
-        self, draws: int, repetitions: int, rng: np.random.Generator
+        self, draws: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "r size"], Float[np.ndarray, "r size"]]:
         """Gradients with J draws, one a repetition, and the linear terms of mean 0 that may be subtracted from them."""
-        return tuple(np.asarray(part) for part in self._run(self.problem.draw(draws, repetitions, rng)))  # type: ignore[return-value]
+        averages = self.problem.draw(draws, self.repetitions, rng)
+        flat = np.concatenate([np.reshape(a, (self.repetitions, -1)) for a in averages], axis=1)
+        return self._at(flat), (flat - self._expected) @ self.slope

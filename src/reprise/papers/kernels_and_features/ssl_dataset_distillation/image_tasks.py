@@ -9,6 +9,8 @@ from reprise import datasets
 
 SEEN, UNSEEN = (0, 1, 2, 3, 4, 5), (6, 7, 8, 9)
 """Classes of the source, and those that are kept for a target."""
+OWN = {"held-out": UNSEEN, "source": SEEN}
+"""Targets that are classes of the source."""
 CLASSES = 10
 """Outputs of every classifier; a target with fewer classes leaves the others unused."""
 
@@ -75,7 +77,8 @@ def load_target(
     Test images come from the official test part, except for KMNIST, whose test part alone is used, and for digits.
 
     Args:
-        name: "held-out" (classes 6 to 9 of the source), or a data set.
+        name: "held-out" (classes 6 to 9 of the source), "source" (its classes 0 to 5, whose training images may be among
+            the unlabelled ones), or a data set.
         source: the source's name.
         side: of the images.
         labelled: training images.
@@ -86,9 +89,9 @@ def load_target(
     Raises:
         ValueError: there are not so many images.
     """
-    options = _options(source if name == "held-out" else name, side, seed, 0.3)
-    if name == "held-out":
-        data = datasets.load(source, **options, classes=list(UNSEEN))
+    options = _options(source if name in OWN else name, side, seed, 0.3)
+    if name in OWN:
+        data = datasets.load(source, **options, classes=list(OWN[name]))
     elif name == "kmnist":
         data = datasets.load(name, **options, part="test")
     else:

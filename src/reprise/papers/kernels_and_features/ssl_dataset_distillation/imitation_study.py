@@ -21,9 +21,10 @@ from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
     ridge_head,
     teacher,
 )
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.pretraining import Lesson
-from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import LABELLED, Sets, World
+from reprise.papers.kernels_and_features.ssl_dataset_distillation.small_sets import FAIR, LABELLED, PLAIN, Sets, World
 
 HEADS = 3
 """Random networks whose heads are compared."""
@@ -56,8 +57,8 @@ def heads(world: World, arch: Architecture, sets: Sequence[Sets], *, seed: int =
     found = []
     for i in range(HEADS):
         network = convnets.create(arch, 1, [seed, 20, i])
-        both = jnp.asarray(np.concatenate([x, world.source.held_out[:NEW]]))
-        features = np.asarray(convnets.features(arch, network, both), dtype=np.float64)
+        both = np.concatenate([x, world.source.held_out[:NEW]])
+        features = convnets.features(arch, network, both).astype(np.float64)
         kept, new, targets = features[: len(x)], features[len(x) :], y[:, :OUTPUTS].astype(np.float64)
         found.append(Head(kept, targets, new, ridge_head.descend(kept, targets, new)))
     return found
@@ -102,7 +103,9 @@ def outer_gradient(
     x, y = (np.asarray(a, np.float64) for a in sets[0].pairs["random, teacher"])
     data = tuple(np.asarray(a[:NEW], np.float64) for a in (world.views, world.wanted))
     network = jax.tree.map(lambda w: w.astype(np.float64), convnets.create(arch, 1, [seed, 20]))
-    slopes, ridge = _outer_slopes(arch, network, (x, y), *data)
+    _, whole = _outer(arch, network, (x, y), *data, 0.0, 0.0)
+    _, frozen = _outer(arch, network, (x, y), *data, 1.0, 0.0)
+    ridge = ridge_head.SCALE * float(_trace(arch, network, x))
     rng, step = np.random.default_rng([seed, 7]), 1e-4
     values: list[list[float]] = [[], []]
     for part in (0, 1, 0, 1):
@@ -110,28 +113,28 @@ def outer_gradient(
         way /= np.linalg.norm(way)
         ahead, behind = ([x, y], [x, y])
         ahead[part], behind[part] = ahead[part] + step * way, behind[part] - step * way
-        ends = [float(_outer_value(arch, network, (at[0], at[1]), *data, ridge)) for at in (ahead, behind)]
+        ends = [float(_outer(arch, network, (at[0], at[1]), *data, 0.0, ridge)[0]) for at in (ahead, behind)]
         measured = (ends[0] - ends[1]) / (2.0 * step)
-        for found, kept in zip(slopes, values, strict=True):
+        for found, kept in zip((whole, frozen), values, strict=True):
             kept.append(abs(float(np.sum(np.asarray(found[part]) * way)) - measured) / abs(measured))
-    right, frozen = (_worst(v, "largest over directions") for v in values)
-    return right, frozen
+    right, slip = (_worst(v, "largest over directions") for v in values)
+    return right, slip
 
 
 @partial(jax.jit, static_argnames="arch")
-def _outer_value(arch: Architecture, network: Network, pairs: Any, views: Any, wanted: Any, ridge: Any) -> jax.Array:
-    return distillation.outer_loss(arch, network, pairs, views, wanted, ridge=ridge)
+def _outer(
+    arch: Architecture, network: Network, pairs: Any, views: Any, wanted: Any, frozen: float, ridge: float
+) -> tuple[jax.Array, Any]:
+    """Value and gradient in the pairs."""
+    return jax.value_and_grad(
+        lambda p: distillation.outer_loss(arch, network, p, views, wanted, frozen=frozen, ridge=ridge)
+    )(pairs)
 
 
 @partial(jax.jit, static_argnames="arch")
-def _outer_slopes(arch: Architecture, network: Network, pairs: Any, views: Any, wanted: Any) -> Any:
-    """Gradient as it is and with the kernel frozen, and the penalty."""
-
-    def slope(frozen: bool) -> Any:
-        return jax.grad(lambda p: distillation.outer_loss(arch, network, p, views, wanted, frozen=frozen))(pairs)
-
-    features = ridge_head.with_constant(convnets.embed(arch, network, pairs[0], train=False)[0])
-    return (slope(frozen=False), slope(frozen=True)), ridge_head.SCALE * jnp.sum(features**2)
+def _trace(arch: Architecture, network: Network, x: Any) -> jax.Array:
+    """Trace of the kernel of features with a constant."""
+    return jnp.sum(ridge_head.with_constant(convnets.embed(arch, network, x, train=False)[0]) ** 2)
 
 
 class Imitation(NamedTuple):
@@ -147,7 +150,9 @@ class Imitation(NamedTuple):
 
 
 def lesson_of(world: World, name: str, regression_rate: float, label_rate: float) -> Lesson:
-    """How a method pre-trains: label-based ones on cross-entropy with augmentation, except for ridge regression."""
+    """How a method pre-trains: label-based ones on cross-entropy, with augmentation except for plain ones and ridge."""
+    if name in FAIR:
+        return pretraining.classification(label_rate, STILL, world.source.background)
     if name in LABELLED and name != "ridge on labels":
         return pretraining.classification(label_rate, world.strong, world.source.background)
     return pretraining.regression(regression_rate)
@@ -157,12 +162,13 @@ def imitate(
     world: World, arch: Architecture, sets: Sequence[Sets], steps: int, regression_rate: float, label_rate: float, *, seed: int = 0
 ) -> Imitation:  # fmt: skip
     """Pre-train a network on every small set; those of one seed begin with the same weights."""
-    work = [(i, name) for i in range(len(sets)) for name in sets[i].pairs]
+    plain = [name for name in FAIR if name.removesuffix(PLAIN) in sets[0].pairs]
+    work = [(i, name) for i in range(len(sets)) for name in (*sets[i].pairs, *plain)]
 
     def one(job: tuple[int, str]) -> Network:
         i, name = job
         lesson = lesson_of(world, name, regression_rate, label_rate)
-        return pretraining.pretrain(arch, lesson, *sets[i].pairs[name], steps, seed=[seed, 21, i])
+        return pretraining.pretrain(arch, lesson, *sets[i].pairs[name.removesuffix(PLAIN)], steps, seed=[seed, 21, i])
 
     networks = dict(zip(work, jobs.run(one, work, "pre-training"), strict=True))
     for i in range(len(sets)):

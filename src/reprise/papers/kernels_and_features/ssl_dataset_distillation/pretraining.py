@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import augmentation, convnets
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import STILL, Amounts, augment
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.image_tasks import CLASSES, Target
@@ -64,7 +64,7 @@ def pretrain(
     network = convnets.create(arch, y.shape[1], seed)
     arrays, traced = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)), jax.tree.map(np.float32, lesson)
     state = Training(network, jax.tree.map(np.zeros_like, (network.body, network.head)))
-    return train(arch, traced, state, *arrays, jnp.int32(steps), jax.random.key(int(np.ravel(seed)[-1]))).network
+    return train(arch, traced, state, *arrays, jnp.int32(steps), augmentation.key(int(np.ravel(seed)[-1]))).network
 
 
 class Training(NamedTuple):
@@ -115,18 +115,17 @@ def relative_error(
     arch: Architecture, network: Network, x: Float[np.ndarray, "n h h"], wanted: Float[np.ndarray, "n p"]
 ) -> float:
     """Squared error of the network's outputs over that of the mean of `wanted`, which is 1."""
-    out = np.asarray(_outputs(arch, network, jnp.asarray(x, jnp.float32)), dtype=np.float64)
+    out = convnets.predictions(arch, network, x).astype(np.float64)
     return float(np.mean((out - wanted) ** 2) / np.mean((wanted - wanted.mean(axis=0)) ** 2))
 
 
 def accuracy(arch: Architecture, network: Network, x: Float[np.ndarray, "n h h"], y: Int[np.ndarray, " n"]) -> float:
     """Share of images whose largest output is that of their class."""
-    return float(np.mean(np.asarray(_outputs(arch, network, jnp.asarray(x, jnp.float32))).argmax(axis=1) == y))
+    return _share(convnets.predictions(arch, network, x), y)
 
 
-@partial(jax.jit, static_argnames="arch")
-def _outputs(arch: Architecture, network: Network, x: Array) -> Array:
-    return convnets.outputs(arch, network, x, train=False)[0]
+def _share(outs: Float[np.ndarray, "n classes"], y: Int[np.ndarray, " n"]) -> float:
+    return float(np.mean(outs.argmax(axis=1) == y))
 
 
 class Transfer(NamedTuple):
@@ -147,11 +146,27 @@ def transfer(
     arch: Architecture, network: Network, target: Target, rates: tuple[float, ...], steps: int, *, seed: int
 ) -> Transfer:
     """Fine-tune all weights under a new head, and fit a linear classifier on fixed features."""
-    arrays = [jnp.asarray(part, jnp.float32 if i % 2 == 0 else jnp.int32) for i, part in enumerate(target)]
-    head, rows = course(arch, len(target.x), steps, seed=seed)
-    found = _transfer(arch, (network.body, network.stats), head, arrays, jnp.asarray(rates, jnp.float32), rows)
-    tuned, linear = (np.asarray(part, dtype=np.float64) for part in found)
-    return Transfer(tuned[:, 0], tuned[:, 1], float(linear[linear[:, 0].argmax(), 1]))
+    body, (head, rows) = (network.body, network.stats), course(arch, len(target.x), steps, seed=seed)
+    x, y = jnp.asarray(target.x), jnp.asarray(target.y, jnp.int32)
+    tuned = [fine_tune(arch, body, head, x, y, np.float32(rate), rows) for rate in rates]
+    validation, test = (
+        np.asarray([accuracy(arch, found, *part) for found in tuned])
+        for part in ((target.x_val, target.y_val), (target.x_test, target.y_test))
+    )
+    return Transfer(validation, test, linear_evaluation(arch, network, target))
+
+
+def linear_evaluation(arch: Architecture, network: Network, target: Target) -> float:
+    """Test accuracy of a linear classifier on fixed features, standardised by those of the training images."""
+    seen, *others = (convnets.features(arch, network, x) for x in (target.x, target.x_val, target.x_test))
+    mean, spread = seen.mean(axis=0), seen.std(axis=0) + np.float32(1e-3)
+    penalties = jnp.asarray(PENALTIES, jnp.float32)
+    found = np.asarray(_softmax_regressions((seen - mean) / spread, jnp.asarray(target.y, jnp.int32), penalties))
+    validation, test = (
+        [_share((x - mean) / spread @ w[:-1] + w[-1], y) for w in found]
+        for x, y in zip(others, (target.y_val, target.y_test), strict=True)
+    )
+    return test[int(np.argmax(validation))]
 
 
 def course(arch: Architecture, examples: int, steps: int, *, seed: int) -> tuple[Any, Int[Array, "steps batch"]]:
@@ -162,6 +177,7 @@ def course(arch: Architecture, examples: int, steps: int, *, seed: int) -> tuple
     return convnets.new_head(convnets.width(arch), CLASSES, rng), jnp.asarray(np.concatenate(epochs)[:steps], jnp.int32)
 
 
+@partial(jax.jit, static_argnames="arch")
 def fine_tune(
     arch: Architecture, body: Any, head: Any, x: Array, y: Int[Array, " n"], rate: Array, rows: Int[Array, "steps batch"]
 ) -> Network:  # fmt: skip
@@ -185,25 +201,9 @@ def fine_tune(
     return Network(parts[0], parts[1], stats)
 
 
-@partial(jax.jit, static_argnames="arch")
-def _transfer(arch: Architecture, body: Any, head: Any, target: list[Array], rates: Array, rows: Array) -> Any:
-    x, y, x_val, y_val, x_test, y_test = target
-
-    def tuned(rate: Array) -> Array:
-        network = fine_tune(arch, body, head, x, y, rate, rows)
-        outs = convnets.outputs(arch, network, jnp.concatenate([x_val, x_test]), train=False)[0]
-        return _shares(outs, y_val, y_test)
-
-    frozen = Network(body[0], {}, body[1])
-    features = convnets.embed(arch, frozen, jnp.concatenate([x, x_val, x_test]), train=False)[0]
-    mean, spread = features[: len(x)].mean(axis=0), features[: len(x)].std(axis=0)
-    features = (features - mean) / (spread + jnp.float32(1e-3))
-
-    def linear(penalty: Array) -> Array:
-        w = _softmax_regression(features[: len(x)], y, penalty)
-        return _shares(features[len(x) :] @ w[:-1] + w[-1], y_val, y_test)
-
-    return jax.lax.map(tuned, rates), jax.vmap(linear)(jnp.asarray(PENALTIES, jnp.float32))
+@jax.jit
+def _softmax_regressions(x: Array, y: Array, penalties: Array) -> Array:
+    return jax.vmap(lambda penalty: _softmax_regression(x, y, penalty))(penalties)
 
 
 def _softmax_regression(x: Array, y: Array, penalty: Array) -> Array:
@@ -224,8 +224,3 @@ def _softmax_regression(x: Array, y: Array, penalty: Array) -> Array:
     begin = jnp.zeros((x.shape[1] + 1, CLASSES), jnp.float32)
     (w, _, _), _ = jax.lax.scan(step, (begin, begin, begin), jnp.arange(LINEAR_STEPS, dtype=jnp.float32))
     return w
-
-
-def _shares(outs: Array, y_val: Array, y_test: Array) -> Array:
-    right = outs.argmax(axis=1) == jnp.concatenate([y_val, y_test])
-    return jnp.stack([right[: len(y_val)].mean(), right[len(y_val) :].mean()])

@@ -33,8 +33,8 @@ def predict(
     *,
     constant: bool = True,
     scaled: bool = True,
-    frozen: bool = False,
-    ridge: float | Float[Array, ""] | None = None,
+    frozen: float | Float[Array, ""] = 0.0,
+    ridge: float | Float[Array, ""] = 0.0,
 ) -> Float[Array, "n p"]:
     """Predictions at new features of the head that solves the inner problem.
 
@@ -44,20 +44,17 @@ def predict(
         new: features of the images to predict.
         constant: append a one to all features.
         scaled: multiply the penalty by the trace.
-        frozen: let no gradient through the kernel of the synthetic images (a slip, for the control).
-        ridge: this penalty instead.
+        frozen: 1 to let no gradient through the kernel of the synthetic images (a slip, for the control).
+        ridge: this penalty instead, if above 0.
 
     >>> print(predict(jnp.eye(2), jnp.asarray([[1.0], [3.0]]), jnp.eye(2)).round(4).ravel())
     [1. 3.]
     """
     a, b = (with_constant(f) if constant else jnp.asarray(f, jnp.float64) for f in (features, new))
     gram = a @ a.T
-    if frozen:
-        gram = jax.lax.stop_gradient(gram)
-    if ridge is None:
-        penalty = SCALE * (jax.lax.stop_gradient(jnp.trace(gram)) if scaled else jnp.float64(1.0))
-    else:
-        penalty = jnp.asarray(ridge, jnp.float64)
+    gram = frozen * jax.lax.stop_gradient(gram) + (1.0 - frozen) * gram
+    penalty = SCALE * (jax.lax.stop_gradient(jnp.trace(gram)) if scaled else 1.0)
+    penalty = jnp.where(jnp.asarray(ridge) > 0.0, ridge, penalty)
     factor = jax.scipy.linalg.cho_factor(gram + penalty * jnp.eye(len(a)))
     return (b @ a.T) @ jax.scipy.linalg.cho_solve(factor, jnp.asarray(targets, jnp.float64))
 

@@ -11,10 +11,12 @@ $$\hat\theta=\frac{m_1x^2}{m_2x^2+\lambda},\qquad\frac{d\hat\theta}{dx}=\frac{2m
 and the expected inner problem has the expected moments, $m_1=1$ and $m_2=5/4$.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 from scipy import stats
 
 import reprise._x64  # noqa: F401
@@ -67,28 +69,31 @@ def solution(x: Float[Array, ""], scales: Float[Array, " draws"]) -> Float[Array
     return (rows @ wanted) / (rows @ rows)
 
 
-def sampled_gradients(
-    x: float, repetitions: int, key: PRNGKeyArray, *, linear: bool = False
-) -> Float[np.ndarray, " r"]:
+def sampled_gradients(x: float, repetitions: int, *, linear: bool = False, seed: int = 0) -> Float[np.ndarray, " r"]:
     r"""Gradients with one random scale each, by automatic differentiation.
 
     Args:
         x: the synthetic number.
         repetitions: how many draws.
-        key: of the draws.
         linear: instead the inner loss $(\theta-ax)^2$, solved by $ax$, with the outer loss $\theta$: no bias.
+        seed: of the draws.
     """
-    scales = jax.random.choice(key, jnp.asarray(SCALES), (repetitions, 1))
-    return np.asarray(jax.vmap(lambda a: _gradient(jnp.float64(x), a, linear=linear))(scales))
+    scales = np.random.default_rng([seed, 25]).choice(SCALES, (repetitions, 1))
+    return np.asarray(_gradients(x, scales, linear=linear))
 
 
 def enumerated_bias(x: float, *, linear: bool = False) -> float:
     """Mean over both scales of the differentiated outer loss, less the gradient through the expected inner problem."""
-    values = [float(_gradient(jnp.float64(x), jnp.asarray([a]), linear=linear)) for a in SCALES]
+    values = np.asarray(_gradients(x, np.reshape(SCALES, (2, 1)), linear=linear))
     if linear:
         return float(np.mean(values)) - float(np.mean(SCALES))
-    both = float(_gradient(jnp.float64(x), jnp.asarray(SCALES), linear=False))
+    both = float(_gradients(x, np.reshape(SCALES, (1, 2)), linear=False)[0])
     return float(np.mean(values)) - both
+
+
+@partial(jax.jit, static_argnames="linear")
+def _gradients(x: float, scales: Float[Array, "r draws"], *, linear: bool) -> Float[Array, " r"]:
+    return jax.vmap(lambda a: _gradient(jnp.float64(x), a, linear=linear))(scales)
 
 
 def _gradient(x: Array, scales: Array, *, linear: bool) -> Array:

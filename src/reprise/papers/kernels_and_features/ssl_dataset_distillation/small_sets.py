@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import baselines, image_tasks, jobs, teacher
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import (
+    augmentation,
+    baselines,
+    image_tasks,
+    jobs,
+    teacher,
+)
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import (
     Amounts,
     augment,
@@ -25,11 +31,15 @@ VIEWS = 2
 """Augmented views of each unlabelled image whose teacher features are cached."""
 LABELLED = ("random, labels", "k-means, labels", "matching, labels", "ridge on labels")
 """Small sets with labels: the label-based baselines."""
+PLAIN = ", plain"
+FAIR = tuple(name + PLAIN for name in LABELLED[:3])
+"""The same sets where pre-training on them is as plain as that of the method, without augmentation; the last of the
+label-based baselines is so anyway."""
 TAUGHT = ("random, teacher", "k-means, teacher", "targets only", "images only", "fresh networks", "KRR-ST")
 """Small sets with teacher features; the last is the method."""
 CONTROLS = ("shuffled teacher", "untrained teacher")
 VARIANTS = ("KRR-ST", "targets only", "images only", "fresh networks", "shuffled teacher", "untrained teacher", "ridge on labels")  # fmt: skip
-"""What is distilled through ridge regression, all by one program."""
+"""What is distilled through ridge regression, all by one program; the first five serve imitation (C3)."""
 
 Pairs = tuple[Float[np.ndarray, "m h h"], Float[np.ndarray, "m p"]]
 
@@ -61,10 +71,12 @@ class World(NamedTuple):
 def make_world(source: Source, channels: Sequence[int], steps: int, batch: int, *, seed: int = 0) -> World:
     """Train the teacher on the unlabelled images, and cache views and features."""
     arch = Architecture("conv", tuple(channels), source.x.shape[1], pooled=True)
-    key = jax.random.key(seed)
+    key = augmentation.key(seed)
     amounts = pairing(flip=source.flips)
     trained = teacher.train(arch, source.x, source.background, amounts, steps=steps, batch=batch, seed=seed)
-    untrained = teacher.untrained(arch, source.x, batch=batch, seed=seed)
+    untrained = teacher.train(
+        arch, source.x, source.background, amounts, steps=steps, batch=batch, seed=seed, frozen=True
+    )
     repeated = jnp.asarray(np.concatenate([source.x] * VIEWS))
     drawn = jax.jit(augment)(jax.random.fold_in(key, 1), repeated, source.background, mild(flip=source.flips))
     views = np.asarray(drawn)
@@ -92,10 +104,16 @@ class Sizes(NamedTuple):
     matching_batch: int = 32
 
 
-def make_sets(world: World, recipe: Recipe, sizes: Sizes, seeds: int, *, seed: int = 0) -> list[Sets]:
-    """The small sets of all methods, for every seed; all distillations of a seed begin alike and see the same batches."""
+def make_sets(
+    world: World, recipe: Recipe, sizes: Sizes, seeds: int, *, whole: bool = True, seed: int = 0
+) -> list[Sets]:
+    """The small sets of all methods, for every seed; all distillations of a seed begin alike and see the same batches.
+
+    Unless `whole` only those of imitation: neither label-based ones nor that of the untrained teacher.
+    """
     starts = [_begin(world, sizes.images, seed + 1000 * (i + 1)) for i in range(seeds)]
-    work = [(i, name) for i in range(seeds) for name in VARIANTS]
+    variants = VARIANTS if whole else VARIANTS[:5]
+    work = [(i, name) for i in range(seeds) for name in variants]
 
     def one(job: tuple[int, str]) -> Distilled:
         i, name = job
@@ -106,9 +124,12 @@ def make_sets(world: World, recipe: Recipe, sizes: Sizes, seeds: int, *, seed: i
         lambda i: baselines.match_distributions(
             recipe.arch, world.source, starts[i].labelled, world.strong, steps=sizes.matching_steps,
             rate=sizes.matching_rate, batch=sizes.matching_batch, seed=seed + i,
-        ), range(seeds), "distribution matching",
+        ), range(seeds if whole else 0), "distribution matching",
     )  # fmt: skip
-    return [_collect(world, starts[i], {n: found[i, n] for n in VARIANTS}, matched[i]) for i in range(seeds)]
+    return [
+        _collect(world, starts[i], {n: found[i, n] for n in variants}, matched[i] if whole else None)
+        for i in range(seeds)
+    ]
 
 
 class _Start(NamedTuple):
@@ -152,27 +173,39 @@ def _variant(world: World, recipe: Recipe, sizes: Sizes, start: _Start, name: st
     return distil(recipe, choice, pairs, world.views, wanted, seed=seed)
 
 
-def _collect(world: World, start: _Start, found: Mapping[str, Distilled], matched: np.ndarray) -> Sets:
+def _collect(world: World, start: _Start, found: Mapping[str, Distilled], matched: np.ndarray | None) -> Sets:
     size = world.wanted.shape[1]
 
     def hot(labels: np.ndarray) -> np.ndarray:
         return baselines.class_vectors(labels, size, centred=False)
 
-    pairs: dict[str, Pairs] = {
-        "random, labels": (start.labelled[0], hot(start.labelled[1])),
-        "k-means, labels": (start.classwise[0], hot(start.classwise[1])),
-        "matching, labels": (matched, hot(start.labelled[1])),
-        "random, teacher": start.plain,
-        "k-means, teacher": start.centred,
-    }
+    pairs: dict[str, Pairs] = {"random, teacher": start.plain, "k-means, teacher": start.centred}
+    if matched is not None:
+        pairs |= {
+            "random, labels": (start.labelled[0], hot(start.labelled[1])),
+            "k-means, labels": (start.classwise[0], hot(start.classwise[1])),
+            "matching, labels": (matched, hot(start.labelled[1])),
+        }
     pairs |= {name: (d.images, d.targets) for name, d in found.items()}
     return Sets(pairs, dict(found), start.plain)
 
 
-def load_world(
-    name: str, side: int, unlabelled: int, held_out: int, channels: Sequence[int], steps: int, batch: int, *, seed: int = 0
-) -> World:  # fmt: skip
-    """Source and teacher of a notebook's parameters."""
-    return make_world(
-        image_tasks.load_source(name, side, unlabelled, held_out, seed=seed), channels, steps, batch, seed=seed
-    )
+class Teaching(NamedTuple):
+    """The source and how its teacher is trained."""
+
+    source: str
+    side: int
+    unlabelled: int
+    held_out: int
+    channels: Sequence[int]
+    steps: int
+    batch: int
+
+
+def make(
+    teaching: Teaching, recipe: Recipe, sizes: Sizes, seeds: int, *, whole: bool = True, seed: int = 0
+) -> tuple[World, list[Sets]]:
+    """Everything that is made once."""
+    source = image_tasks.load_source(teaching.source, teaching.side, teaching.unlabelled, teaching.held_out, seed=seed)
+    world = make_world(source, teaching.channels, teaching.steps, teaching.batch, seed=seed)
+    return world, make_sets(world, recipe, sizes, seeds, whole=whole, seed=seed)

@@ -15,11 +15,13 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 import reprise._x64  # noqa: F401
-from reprise.papers.kernels_and_features.ssl_dataset_distillation import convnets
+from reprise.papers.kernels_and_features.ssl_dataset_distillation import augmentation, convnets
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.augmentation import Amounts, augment
 from reprise.papers.kernels_and_features.ssl_dataset_distillation.convnets import Architecture, Network
 
 OFF_DIAGONAL = 5e-3
+CALIBRATION = 50
+"""Batches that set the batch normalisations of a teacher with random weights."""
 
 
 class Teacher(NamedTuple):
@@ -52,8 +54,9 @@ def train(
     *,
     steps: int,
     batch: int,
-    rate: float = 4e-3,
+    rate: float = 2e-3,
     seed: int,
+    frozen: bool = False,
 ) -> Teacher:
     """Train a teacher.
 
@@ -66,6 +69,7 @@ def train(
         batch: images a step.
         rate: at the first step.
         seed: of weights, batches and views.
+        frozen: keep the random weights; only the statistics of the batch normalisations come from the views.
     """
     if batch > len(x):
         raise ValueError(f"batch: at most the {len(x)} images that there are, not {batch}")
@@ -73,41 +77,25 @@ def train(
     network = convnets.create(arch, size, [seed, 12])
     projector = [convnets.new_head(size, 2 * size, rng), convnets.new_head(2 * size, 2 * size, rng)]
     rows = jnp.asarray(rng.integers(0, len(x), (steps, batch)), jnp.int32)
-    key = jax.random.key(seed)
+    key = augmentation.key(seed)
+    count = CALIBRATION if frozen else steps
     network, losses = _train(
-        arch, network, projector, jnp.asarray(x), background, amounts, jnp.float32(rate), rows, key
-    )
-    teacher = Teacher(arch, network, 1.0, np.asarray(losses))
+        arch, network, projector, jnp.asarray(x), background, amounts, jnp.float32(0.0 if frozen else rate), rows, key,
+        jnp.int32(count),
+    )  # fmt: skip
+    teacher = Teacher(arch, network, 1.0, np.asarray(losses)[:count])
     return teacher._replace(scale=float(features(teacher, x).std()))
-
-
-def untrained(arch: Architecture, x: Float[np.ndarray, "n h h"], *, batch: int, seed: int) -> Teacher:
-    """A teacher with random weights, whose batch normalisations have seen the data."""
-    rows = jnp.asarray(np.random.default_rng([seed, 13]).integers(0, len(x), (50, batch)), jnp.int32)
-    network = _calibrated(arch, convnets.create(arch, 1, [seed, 12]), jnp.asarray(x), rows)
-    teacher = Teacher(arch, network, 1.0, np.zeros(0))
-    return teacher._replace(scale=float(features(teacher, x).std()))
-
-
-@partial(jax.jit, static_argnames="arch")
-def _calibrated(arch: Architecture, network: Network, x: Array, rows: Array) -> Network:
-    def step(network: Network, rows: Array) -> tuple[Network, None]:
-        return network._replace(stats=convnets.embed(arch, network, x[rows], train=True)[1]), None
-
-    return jax.lax.scan(step, network, rows)[0]
 
 
 def features(teacher: Teacher, x: Float[np.ndarray, "n h h"]) -> Float[np.ndarray, "n p"]:
     """The teacher's representation, divided by its spread over the training images."""
-    return np.asarray(convnets.features(teacher.arch, teacher.network, jnp.asarray(x, jnp.float32))) / np.float32(
-        teacher.scale
-    )
+    return convnets.features(teacher.arch, teacher.network, x) / np.float32(teacher.scale)
 
 
 @partial(jax.jit, static_argnames="arch")
 def _train(
     arch: Architecture, network: Network, projector: Any, x: Array, background: float, amounts: Amounts, rate: Array,
-    rows: Int[Array, "steps batch"], key: PRNGKeyArray,
+    rows: Int[Array, "steps batch"], key: PRNGKeyArray, count: Int[Array, ""],
 ) -> tuple[Network, Array]:  # fmt: skip
     steps, batch = rows.shape
     optimiser = optax.chain(optax.scale_by_adam(), optax.scale_by_schedule(optax.cosine_decay_schedule(-1.0, steps)))
@@ -120,16 +108,16 @@ def _train(
         z = hidden @ projector[1]["w"]
         return barlow_twins(z[:batch], z[batch:]), stats
 
-    def step(carry: Any, now: tuple[PRNGKeyArray, Array]) -> tuple[Any, Array]:
-        parts, stats, state = carry
-        images = x[now[1]]
-        views = augment(now[0], jnp.concatenate([images, images]), background, amounts)
+    def step(now: Array, carry: Any) -> Any:
+        parts, stats, state, losses = carry
+        images = x[rows[now % steps]]
+        views = augment(jax.random.fold_in(key, now), jnp.concatenate([images, images]), background, amounts)
         (value, stats), slope = jax.value_and_grad(loss, has_aux=True)(parts, stats, views)
         moves, state = optimiser.update(slope, state)
         parts = jax.tree.map(lambda p, m: p + rate * m.astype(p.dtype), parts, moves)
-        return (parts, stats, state), value
+        return parts, stats, state, losses.at[now].set(value.astype(jnp.float32))
 
     parts = (network.body, projector)
-    begin = (parts, network.stats, optimiser.init(parts))
-    carry, losses = jax.lax.scan(step, begin, (jax.random.split(key, steps), rows))
-    return network._replace(body=carry[0][0], stats=carry[1]), losses
+    begin = (parts, network.stats, optimiser.init(parts), jnp.zeros(steps, jnp.float32))
+    parts, stats, _, losses = jax.lax.fori_loop(0, count, step, begin)
+    return network._replace(body=parts[0], stats=stats), losses

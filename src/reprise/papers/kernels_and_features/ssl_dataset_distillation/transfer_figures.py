@@ -49,14 +49,21 @@ def _gains(ax: Any, table: Rows, panel: str, shown: Sequence[tuple[str, str, Any
 
 
 def transfer(found: Accuracies) -> Drawn:
-    """F5: gains over no pre-training on every target, after fine-tuning and by linear classifiers."""
+    """F5: gains over no pre-training on every target and on the source, after fine-tuning and by linear classifiers."""
     fig, axes = pl.wide(2, ["Fine-tuned", "Linear classifier on fixed features"], share=True)
-    table, methods = Rows(), (*transfer_study.METHODS[:0:-1], "untrained teacher")
+    table, have = Rows(), {method for _, method in found.tuned}
+    groups = [*found.targets, transfer_study.HOME] if (transfer_study.HOME, "KRR-ST") in found.tuned else found.targets
+    control = "untrained teacher" if "untrained teacher" in have else "shuffled teacher"
+    methods = [name for name in (*transfer_study.METHODS[:0:-1], control) if name in have]
     for ax, linear in zip(axes, (False, True), strict=True):
         values = found.of(linear=linear)
         shown = [
-            (name, m, 100.0 * (values[name, m] - values[name, "no pre-training"]))
-            for name in found.targets
+            (
+                "source\n(own labels)" if name == transfer_study.HOME else name,
+                m,
+                100.0 * (values[name, m] - values[name, "no pre-training"]),
+            )
+            for name in groups
             for m in methods
         ]
         _gains(ax, table, "linear" if linear else "fine-tuned", shown, 0.8)
@@ -72,6 +79,8 @@ def architectures(found: Mapping[str, Accuracies]) -> Drawn:
     shown = []
     for kind, accuracies in found.items():
         for method in (*COMPARED[3:0:-1], SHUFFLED):
+            if (accuracies.targets[0], method) not in accuracies.tuned:
+                continue
             gaps = [accuracies.tuned[n, method] - accuracies.tuned[n, COMPARED[0]] for n in accuracies.targets]
             shown.append((kind, method, 100.0 * np.mean(gaps, axis=0)))
     _gains(ax, table, "architectures", shown, 0.6)
@@ -101,10 +110,11 @@ def students(found: Mapping[str, Float[np.ndarray, " seeds"]], classifier: float
 
 
 def rates_table(found: Accuracies) -> str:
-    """Mean fine-tuned and linear accuracies of all methods as a Markdown table."""
-    methods = [*transfer_study.METHODS, "shuffled teacher", "untrained teacher"]
-    lines = ["| fine-tuned / linear (%) | " + " | ".join(found.targets) + " |", "|---" * (len(found.targets) + 1) + "|"]
-    for m in methods:
-        cells = [f"{100 * found.tuned[n, m].mean():.1f} / {100 * found.linear[n, m].mean():.1f}" for n in found.targets]
+    """Mean fine-tuned and linear accuracies of all methods as a Markdown table; the source itself in the last column."""
+    names = list(dict.fromkeys(name for name, _ in found.tuned))
+    names.sort(key=lambda name: name == transfer_study.HOME)
+    lines = ["| fine-tuned / linear (%) | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for m in dict.fromkeys(method for _, method in found.tuned):
+        cells = [f"{100 * found.tuned[n, m].mean():.1f} / {100 * found.linear[n, m].mean():.1f}" for n in names]
         lines.append(f"| {m} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
