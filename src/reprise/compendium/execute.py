@@ -15,13 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-# The validator of notebooks would build a grammar of addresses at its import, which takes a second and which no notebook
-# needs; it does without where the module is not there.
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-
-import papermill
 import psutil
-from papermill.exceptions import PapermillException
 from traitlets.config import Config
 
 from reprise.compendium.kinds import EXIT_CELL_FAILED, EXIT_KERNEL_DIED
@@ -31,6 +25,12 @@ log = logging.getLogger(__name__)
 
 def main(job_file: str) -> int:
     """Execute the notebook that the job file describes; the exit code says how it ended."""
+    # The validator of notebooks would build a grammar of addresses at its import, which takes a second and which no
+    # notebook needs; it does without where the module is not there.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    import papermill
+    from papermill.exceptions import PapermillException
+
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")

@@ -82,7 +82,9 @@ class Report:
 def compare(recorded: Record, rerun: Record) -> Report:
     """Compare every measured value and every figure's data of a rerun with the record."""
     report = Report(recorded.paper, recorded.profile)
-    timed = {(claim.id, check.name) for claim in cards.find(recorded.paper).claims for check in claim.checks if check.timed}
+    timed = {
+        (claim.id, check.name) for claim in cards.find(recorded.paper).claims for check in claim.checks if check.timed
+    }
     for claim, entry in recorded.checks():
         other = rerun.check(claim, entry["name"])
         if entry["measured"] is None:
@@ -117,9 +119,7 @@ def compare(recorded: Record, rerun: Record) -> Report:
     return report
 
 
-def prediction(
-    before: Estimate, n_after: int, rounding: float = 0.0
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def prediction(before: Estimate, n_after: int, rounding: float = 0.0) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Where a second, independent measurement is expected with probability :data:`LEVEL`.
 
     If the value is the mean of the samples, the t prediction interval for the mean of ``n_after`` new ones,
