@@ -159,6 +159,20 @@ def test_a_residual_of_rounding_may_differ_by_machine() -> None:
     assert high[0] - low[0] < 1e-9
 
 
+@pytest.mark.parametrize(
+    ("criterion", "size"),
+    [
+        ({"kind": "at_most", "value": 1e-6}, 1e-7),
+        ({"kind": "equals", "value": 0.0, "rtol": 0.0, "atol": 1e-8}, 1e-9),
+        ({"kind": "at_most", "value": 0.05}, 0.0),
+        ({"kind": "at_most", "value": -0.5}, 0.0),
+        ({"kind": "at_least", "value": 1e-6}, 0.0),
+    ],
+)
+def test_only_a_tiny_bound_makes_a_residual(criterion: dict[str, Any], size: float) -> None:
+    assert verify._rounding(criterion) == pytest.approx(size)
+
+
 def test_the_grid_of_a_sweep_is_checked_before_anything_runs(compendium: Make) -> None:
     root = compendium()
     card = cards.find(sample.SLUG)

@@ -24,7 +24,8 @@ from reprise.estimate import Estimate, as_tuple
 
 REL_FLOOR = 1e-4  # what pages show of a number: training in single precision carries rounding that far
 ABS_FLOOR = 1e-12
-ROUNDING = 0.1  # of what a criterion allows: a residual below that is rounding
+RESIDUAL = 1e-4  # no statistic is held to less: what is judged by such a bound is a residual
+ROUNDING = 0.1  # of what its criterion allows: a residual below that is rounding
 LEVEL = 0.99
 
 
@@ -141,11 +142,12 @@ def prediction(before: Estimate, n_after: int, rounding: float = 0.0) -> tuple[t
 
 def _rounding(criterion: dict[str, Any]) -> float:
     """The size below which a value is rounding: a share of the bound of a residual, else 0."""
+    allowed = 0.0
     if criterion["kind"] == "at_most":
-        return ROUNDING * max(criterion["value"], 0.0)
-    if criterion["kind"] == "equals" and criterion["value"] == 0:
-        return ROUNDING * criterion["atol"]
-    return 0.0
+        allowed = criterion["value"]
+    elif criterion["kind"] == "equals" and criterion["value"] == 0:
+        allowed = criterion["atol"]
+    return ROUNDING * allowed if 0.0 < allowed <= RESIDUAL else 0.0
 
 
 def _half_width(before: Estimate, value: float, low: float, high: float, n_after: int) -> float:
