@@ -25,6 +25,7 @@ Make = Callable[..., Path]
 pytestmark = pytest.mark.slow
 # Seconds; a machine that is busy with other things is slow, not broken.
 PATIENCE = 240
+OWN_XLA = "--xla_cpu_enable_fast_math=false"
 
 
 def nothing_recorded(root: Path, run_id: str = "quick") -> bool:
@@ -54,6 +55,17 @@ def test_a_run_that_ends_well(compendium: Make) -> None:
     assert seen
     assert seen[-1].cells == 7
     assert records.audit(record) == []
+
+
+@pytest.mark.parametrize(("profile", "expected"), [("quick", f"{runs.QUICK_XLA} {OWN_XLA}"), ("standard", OWN_XLA)])
+def test_quick_compiles_for_speed_of_compilation(
+    compendium: Make, monkeypatch: pytest.MonkeyPatch, profile: str, expected: str
+) -> None:
+    """A flag that this jaxlib does not know would kill the kernel; the user's flags come last, and the record says so."""
+    compendium(cells=["import jax.numpy as jnp\nassert jnp.ones(3).sum() == 3", *sample.CODE_CELLS])
+    monkeypatch.setenv("XLA_FLAGS", OWN_XLA)
+    record = records.load(runs.run(sample.SLUG, profile=profile, run_id="flags"))
+    assert record.provenance["xla_flags"] == expected
 
 
 def test_a_record_is_of_the_code_that_its_run_started_with(compendium: Make) -> None:

@@ -26,7 +26,7 @@ NUMERICAL = (
 
 
 def of_this_process() -> dict[str, Any]:
-    """Versions, backend, device and peak memory of the calling process (the notebook's kernel)."""
+    """Versions, backend, device, XLA's flags and peak memory of the calling process (the notebook's kernel)."""
     jax = sys.modules.get("jax")
     facts: dict[str, Any] = {
         "packages": versions(),
@@ -40,6 +40,7 @@ def of_this_process() -> dict[str, Any]:
     if jax is not None:
         facts["backend"] = jax.default_backend()
         facts["x64"] = bool(jax.config.jax_enable_x64)
+        facts["xla_flags"] = os.environ.get("XLA_FLAGS", "")
         if facts["backend"] != "cpu":
             facts["device"] = jax.devices()[0].device_kind
     return facts
