@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,23 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-PNG_DPI = 200
 DRAWN, EMBEDDED = 3, 42
-"""Types of fonts in a PDF. Publishers want them embedded, which takes longer than all drawing; `quick` does without."""
+"""Types of fonts in a PDF, as it names them: shapes that are drawn, or the font's own file."""
 PALETTE_ERROR = 0.3
 """Mean error of a channel, of 255, that a palette may cost; drawings stay far below, photographs above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How fine figures are: dots per inch of the PNG, and the type of the PDF's fonts."""
+
+    dpi: int
+    fonts: int
+
+
+PRINT = Finish(200, EMBEDDED)
+SCREEN = Finish(100, DRAWN)
+"""For `quick`: publishers want fonts embedded and fine pictures, which take longer than all drawing."""
 
 
 def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder: Path) -> dict[str, Any]:
@@ -38,13 +51,14 @@ def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder
         "pdf": {"Title": entry.title, "Subject": entry.alt, "CreationDate": None, "Creator": None, "Producer": None},
     }
     files: dict[str, str] = {}
-    fig.set_dpi(PNG_DPI)
+    finish = SCREEN if os.environ.get("REPRISE_PROFILE") == "quick" else PRINT
+    fig.set_dpi(finish.dpi)
     fig.draw_without_rendering()  # lays out once for all forms; laying out anew for each takes longer than drawing it
     with mpl.rc_context(
         {
             "svg.hashsalt": f"{card.slug}:{entry.id}",
             "svg.fonttype": "path",
-            "pdf.fonttype": DRAWN if os.environ.get("REPRISE_PROFILE") == "quick" else EMBEDDED,
+            "pdf.fonttype": finish.fonts,
             "figure.constrained_layout.use": False,
             "figure.autolayout": False,
         }
@@ -54,7 +68,7 @@ def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder
         for kind, facts in metadata.items():
             buffer = io.BytesIO()
             options: dict[str, Any] = {"pil_kwargs": {"compress_level": 0}} if kind == "png" else {}  # see compact
-            fig.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=facts, bbox_inches=box, **options)
+            fig.savefig(buffer, format=kind, dpi=finish.dpi, metadata=facts, bbox_inches=box, **options)
             content = buffer.getvalue()
             write_atomically(folder / f"{entry.id}.{kind}", compact(content) if kind == "png" else content)
             files[kind] = f"figures/{entry.id}.{kind}"
@@ -78,7 +92,7 @@ def compact(png: bytes) -> bytes:
 
     def encoded(picture: Image.Image) -> bytes:
         buffer = io.BytesIO()
-        picture.save(buffer, "PNG", dpi=image.info.get("dpi", (PNG_DPI, PNG_DPI)), pnginfo=facts)
+        picture.save(buffer, "PNG", dpi=image.info.get("dpi", (PRINT.dpi, PRINT.dpi)), pnginfo=facts)
         return buffer.getvalue()
 
     if "A" in image.mode and image.getchannel("A").getextrema() != (255, 255):
