@@ -5,6 +5,7 @@ parametrisations start from the same standard normal matrices.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -109,7 +110,7 @@ def _move(w: Weights, gradient: Weights, step: Array) -> Weights:
     return tuple(v - step.astype(v.dtype) * g for v, g in zip(w, gradient, strict=True))
 
 
-@partial(jax.jit, static_argnames=("slots", "hidden", "dtype"))
+@partial(jax.jit, static_argnames=("slots", "hidden", "dtype"), compiler_options={"xla_cpu_multi_thread_eigen": False})
 def _train(
     keys: UInt32[Array, "nets 2"], exps: Exponents, task: Task, width: Array, records: Array, linear_steps: Array, *, slots: int,
     hidden: int, dtype: Any
@@ -167,6 +168,8 @@ SHARED = 256
 TILE = 32
 """Networks in one call: all experiments come in tiles of this size, so that they share what was compiled."""
 RECORDS = 3
+WORKERS = 2
+"""Tiles at a time: one network after another keeps a core busy, and two cores would only share its small matrices."""
 
 
 def train(
@@ -203,19 +206,21 @@ def train(
     keys = np.asarray(jax.random.key_data(jax.random.split(key, seeds)))[rows // len(points)]
     every = exponent_arrays(points, rates)
     padded = np.array([*records, *[records[-1]] * (RECORDS - len(records))])
-    tiles = []
-    for first in range(0, len(rows), TILE):
+
+    def tile(first: int) -> list[np.ndarray]:
         some = rows[first : first + TILE] % len(points)
-        exps = Exponents(*(jnp.asarray(part[some]) for part in every))
-        tiles.append(
-            _train(
-                keys[first : first + TILE], exps, task, np.asarray(float(width)), padded, np.asarray(linear_steps),
-                slots=room, hidden=hidden, dtype=dtype,
-            )
+        exps = Exponents(*(part[some] for part in every))
+        found = _train(
+            keys[first : first + TILE], exps, task, np.asarray(float(width)), padded, np.asarray(linear_steps),
+            slots=room, hidden=hidden, dtype=dtype,
         )  # fmt: skip
-    parts = (
-        np.concatenate([np.asarray(t, dtype=np.float64) for t in part])[:jobs] for part in zip(*tiles, strict=True)
-    )
+        return [np.asarray(part, dtype=np.float64) for part in found]
+
+    first, *others = range(0, len(rows), TILE)
+    tiles = [tile(first)]  # alone, so that what it compiles is there for the others
+    with ThreadPoolExecutor(WORKERS) as pool:
+        tiles += pool.map(tile, others)
+    parts = (np.concatenate(part)[:jobs] for part in zip(*tiles, strict=True))
     found = Run(*(part.reshape(seeds, len(points), *part.shape[1:]) for part in parts))
     n = len(records)
     return Run(found.f[:, :, : n + 1], found.features[..., :n], found.preactivations[..., :n], *found[3:])
