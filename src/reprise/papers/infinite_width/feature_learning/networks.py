@@ -209,7 +209,7 @@ def train(
 
     def tile(first: int) -> list[np.ndarray]:
         some = rows[first : first + TILE] % len(points)
-        exps = Exponents(*(part[some] for part in every))
+        exps = Exponents(*(jnp.asarray(part[some]) for part in every))
         found = _train(
             keys[first : first + TILE], exps, task, np.asarray(float(width)), padded, np.asarray(linear_steps),
             slots=room, hidden=hidden, dtype=dtype,
