@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from reprise.compendium.runs import QUICK_XLA
+
 if TYPE_CHECKING:
     import jax
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("JAX_ENABLE_X64", "true")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("XLA_FLAGS", QUICK_XLA)  # most of a test's time is compilation
 
 # What a shell starts in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
