@@ -153,24 +153,46 @@ def test_exact_values_get_a_numeric_floor() -> None:
 
 def test_a_residual_of_rounding_may_differ_by_machine() -> None:
     """Below a share of what the criterion allows; above it, the floor is as tight as everywhere."""
-    low, high = verify.prediction(Estimate.exact(2e-9), 1, rounding=1e-7)
+    low, high = verify.prediction(Estimate.exact(2e-9), 1, allowed=1e-6)
     assert (low[0], high[0]) == (-1e-7, 1e-7)
-    low, high = verify.prediction(Estimate.exact(2e-6), 1, rounding=1e-7)
+    low, high = verify.prediction(Estimate.exact(2e-6), 1, allowed=1e-6)
     assert high[0] - low[0] < 1e-9
+
+
+def test_the_floor_of_an_error_is_relative_to_what_is_allowed() -> None:
+    low, high = verify.prediction(Estimate.exact(4.5e-5), 1, allowed=0.01)
+    assert (low[0], high[0]) == pytest.approx((4.4e-5, 4.6e-5))
+
+
+@pytest.mark.parametrize("worst", [np.max, np.min])
+def test_the_worst_of_a_few_is_expected_where_each_of_them_is(worst: Callable[..., float]) -> None:
+    rng, repeats, inside = np.random.default_rng(3), 2000, 0
+    for _ in range(repeats):
+        first, second = rng.normal(size=(2, 5))
+        found = Estimate(float(worst(first)), first.min(), first.max(), n=5, level=1.0, samples=tuple(first))
+        low, high = verify.prediction(found, 5)
+        inside += low[0] <= worst(second) <= high[0]
+    error = math.sqrt(verify.LEVEL * (1 - verify.LEVEL) / repeats)
+    assert verify.LEVEL - 3 * error < inside / repeats < 1.0
 
 
 @pytest.mark.parametrize(
     ("criterion", "size"),
     [
-        ({"kind": "at_most", "value": 1e-6}, 1e-7),
-        ({"kind": "equals", "value": 0.0, "rtol": 0.0, "atol": 1e-8}, 1e-9),
-        ({"kind": "at_most", "value": 0.05}, 0.0),
+        ({"kind": "at_most", "value": 1e-6}, 1e-6),
+        ({"kind": "equals", "value": 0.0, "rtol": 0.0, "atol": 1e-8}, 1e-8),
         ({"kind": "at_most", "value": -0.5}, 0.0),
         ({"kind": "at_least", "value": 1e-6}, 0.0),
+        ({"kind": "within", "low": -1.0, "high": 1.0}, 0.0),
     ],
 )
-def test_only_a_tiny_bound_makes_a_residual(criterion: dict[str, Any], size: float) -> None:
-    assert verify._rounding(criterion) == pytest.approx(size)
+def test_what_a_criterion_allows_is_the_size_of_an_error(criterion: dict[str, Any], size: float) -> None:
+    assert verify._allowed(criterion) == size
+
+
+def test_only_a_tiny_bound_makes_a_residual() -> None:
+    low, high = verify.prediction(Estimate.exact(2e-9), 1, allowed=0.05)
+    assert high[0] - low[0] == pytest.approx(1e-5)
 
 
 def test_the_grid_of_a_sweep_is_checked_before_anything_runs(compendium: Make) -> None:

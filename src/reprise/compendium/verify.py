@@ -94,7 +94,7 @@ def compare(recorded: Record, rerun: Record) -> Report:
             report.missing.append(f"{claim}, {entry['name']}")
             continue
         before, after = Estimate.from_json(entry["measured"]), Estimate.from_json(other["measured"])
-        low, high = prediction(before, after.n, _rounding(entry["criterion"]))
+        low, high = prediction(before, after.n, _allowed(entry["criterion"]))
         values = as_tuple(after.value)
         inside = len(values) == len(low) and all(
             a <= v <= b or (math.isnan(v) and math.isnan(a)) for a, v, b in zip(low, values, high, strict=True)
@@ -120,49 +120,52 @@ def compare(recorded: Record, rerun: Record) -> Report:
     return report
 
 
-def prediction(before: Estimate, n_after: int, rounding: float = 0.0) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def prediction(before: Estimate, n_after: int, allowed: float = 0.0) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Where a second, independent measurement is expected with probability :data:`LEVEL`.
 
     If the value is the mean of the samples, the t prediction interval for the mean of ``n_after`` new ones,
-    ``s·sqrt(1/n + 1/n_after)·t``. Otherwise the half width of the recorded interval (taken as normal) times ``sqrt 2``,
-    since two measurements differ. Never narrower than the numeric floor. A size below ``rounding`` may come out
-    as any other below it.
+    ``s·sqrt(1/n + 1/n_after)·t``. If it is the largest or smallest of them, where each of ``n_after`` new ones is expected.
+    Otherwise the half width of the recorded interval (taken as normal) times ``sqrt 2``, since two measurements differ.
+    Never narrower than the numeric floor, which is relative to the value or, if that is more, to what its criterion has
+    ``allowed``. Of a residual, a size that is rounding may come out as any other that is.
     """
+    rounding = ROUNDING * allowed if allowed <= RESIDUAL else 0.0
     lows, highs = [], []
     for value, low, high in zip(as_tuple(before.value), as_tuple(before.low), as_tuple(before.high), strict=True):
-        half = _half_width(before, value, low, high, n_after)
-        half = max(half, REL_FLOOR * abs(value), ABS_FLOOR)
-        ends = value - half, value + half
+        floor = max(REL_FLOOR * max(abs(value), allowed), ABS_FLOOR)
+        ends = [*_expected(before, value, low, high, n_after), value - floor, value + floor]
         if abs(value) <= rounding:
-            ends = min(ends[0], -rounding), max(ends[1], rounding)
-        lows.append(ends[0])
-        highs.append(ends[1])
+            ends += [-rounding, rounding]
+        lows.append(min(ends))
+        highs.append(max(ends))
     return tuple(lows), tuple(highs)
 
 
-def _rounding(criterion: dict[str, Any]) -> float:
-    """The size below which a value is rounding: a share of the bound of a residual, else 0."""
-    allowed = 0.0
+def _allowed(criterion: dict[str, Any]) -> float:
+    """The size that a criterion allows, if it is one on the size of an error, else 0."""
     if criterion["kind"] == "at_most":
-        allowed = criterion["value"]
-    elif criterion["kind"] == "equals" and criterion["value"] == 0:
-        allowed = criterion["atol"]
-    return ROUNDING * allowed if 0.0 < allowed <= RESIDUAL else 0.0
+        return max(0.0, float(criterion["value"]))
+    if criterion["kind"] == "equals" and criterion["value"] == 0:
+        return float(criterion["atol"])
+    return 0.0
 
 
-def _half_width(before: Estimate, value: float, low: float, high: float, n_after: int) -> float:
-    samples = before.samples
+def _expected(before: Estimate, value: float, low: float, high: float, n_after: int) -> tuple[float, float]:
+    samples, new = before.samples, max(n_after, 1)
     n = len(samples)
     if n >= 3 and not isinstance(before.value, tuple):
         mean = math.fsum(samples) / n
+        spread = math.sqrt(math.fsum((s - mean) ** 2 for s in samples) / (n - 1))
         if math.isclose(mean, value, rel_tol=1e-9, abs_tol=1e-15):
-            spread = math.sqrt(math.fsum((s - mean) ** 2 for s in samples) / (n - 1))
-            quantile = float(stdtrit(n - 1, 0.5 + LEVEL / 2))
-            return quantile * spread * math.sqrt(1 / n + 1 / max(n_after, 1))
+            half = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) * spread * math.sqrt(1 / n + 1 / new)
+            return value - half, value + half
+        if value in (min(samples), max(samples)):
+            half = float(stdtrit(n - 1, 1 - 0.5 * (1 - LEVEL) / new)) * spread * math.sqrt(1 / n + 1)
+            return mean - half, mean + half
     half = max(value - low, high - value)
-    if before.level >= 1.0:
-        return half
-    return half * math.sqrt(2) * float(ndtri(0.5 + LEVEL / 2) / ndtri(0.5 + before.level / 2))
+    if before.level < 1.0:
+        half *= math.sqrt(2) * float(ndtri(0.5 + LEVEL / 2) / ndtri(0.5 + before.level / 2))
+    return value - half, value + half
 
 
 def _compare_tables(figure: str, before: Path, after: Path) -> FigureComparison:
