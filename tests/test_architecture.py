@@ -19,7 +19,14 @@ from reprise.datasets import registry
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 NEUTRAL = {"reprise", "reprise.estimate", "reprise.progress", "reprise.provenance"}
-SCIENCE = ("reprise.kernels", "reprise.networks", "reprise.statistics", "reprise.datasets", "reprise.plotting")
+SCIENCE = (
+    "reprise.background",
+    "reprise.kernels",
+    "reprise.networks",
+    "reprise.statistics",
+    "reprise.datasets",
+    "reprise.plotting",
+)
 COMMANDS = ("reprise.cli", "reprise.commands")
 NUMERICAL = ("jax", "jaxlib", "equinox", "optax", "blackjax", "neural_tangents")
 # What the command line may call for `reprise data`: it imports no JAX either (tested below).

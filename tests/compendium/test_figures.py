@@ -1,4 +1,4 @@
-"""Pictures are made smaller where nobody can see it."""
+"""Pictures are made smaller and drawn faster where nobody can see it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from reprise.compendium.figures import compact
+from reprise import plotting
+from reprise.compendium.figures import compact, write_plainly
 
 
 def png(pixels: np.ndarray, **options: object) -> bytes:
@@ -40,3 +41,21 @@ def test_a_photograph_and_a_transparent_picture_stay_as_they_are() -> None:
     for pixels in (noise[..., :3], noise):
         after = compact(png(pixels, compress_level=0))
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(after))), pixels)
+
+
+def test_numbers_at_ticks_are_plain_text_unless_a_power_of_ten_stands_beside_the_axis() -> None:
+    fig, (ordinary, tiny) = plotting.wide(2, share=False)
+    for ax, unit in ((ordinary, 1.0), (tiny, 1e-7)):
+        ax.plot([-1.0, 0.0, 2.0], [-unit, 0.0, 2 * unit])
+    fig.draw_without_rendering()
+
+    def labels(axis) -> list[str]:
+        return [label.get_text() for label in axis.get_ticklabels()]
+
+    as_formulas = labels(ordinary.yaxis)
+    assert "mathdefault" in as_formulas[0]
+    write_plainly(fig)
+    fig.draw_without_rendering()
+    assert labels(ordinary.yaxis) == [text[len(r"$\mathdefault{") : -len("}$")] for text in as_formulas]
+    assert "mathdefault" in labels(tiny.yaxis)[0]
+    assert tiny.yaxis.get_offset_text().get_text() == r"$\times\mathdefault{10^{−7}}\mathdefault{}$"

@@ -63,6 +63,12 @@ class TestRecursions:
         by_parts = expectation(lambda z: a.value(z) ** 2 * (z**2 - k), k) / (2 * k**2)
         assert m.slope == pytest.approx(by_parts, rel=1e-6)
 
+    @pytest.mark.parametrize("a", [act.TANH, act.TILTED, act.RELU], ids=lambda a: a.name)
+    def test_the_kernel_alone_is_that_of_the_whole_recursion(self, a) -> None:
+        options = {"weight": 1.1, "bias": 0.03, "start": 0.7}
+        whole = recursions.layers(a, 30, **options).kernel
+        np.testing.assert_allclose(recursions.kernels(a, 30, **options), whole, rtol=1e-13)
+
     def test_sine_has_a_closed_form(self) -> None:
         flow = recursions.layers(act.SIN, 50, weight=1.0).kernel
         assert np.allclose(flow[1:], (1 - np.exp(-2 * flow[:-1])) / 2, rtol=1e-12)
@@ -186,6 +192,17 @@ class TestEnsembles:
             for some in (moments, other):
                 assert np.allclose(some.second.mean(axis=0), 1.0, atol=0.03)
                 assert np.allclose(some.pairs.mean(axis=0) - 1.0, exact, atol=0.06)
+
+    def test_weights_have_their_law(self) -> None:
+        w = np.empty((50, 16, 16), np.float32)
+        for law in ("gaussian", "signs", "orthogonal"):
+            ensembles._fill(w, np.random.default_rng(0), law)
+            assert np.mean(w**2) == pytest.approx(1.0, abs=0.05 if law == "gaussian" else 1e-5)
+            if law == "signs":
+                assert set(np.unique(w).tolist()) == {-1.0, 1.0}
+            if law == "orthogonal":
+                gram = w @ np.swapaxes(w, 1, 2) / 16
+                np.testing.assert_allclose(gram, np.broadcast_to(np.eye(16), gram.shape), atol=1e-5)
 
     def test_orthogonal_weights_keep_the_norm(self) -> None:
         (moments,) = ensembles.matrices([ensembles.Net(act.LINEAR, 8, 1.0)], [1, 4], 50, seed=0, law="orthogonal")

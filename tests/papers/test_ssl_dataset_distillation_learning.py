@@ -386,11 +386,6 @@ class TestEvidence:
         assert jobs.run(lambda n: -n, list(range(20)), "numbers") == [-n for n in range(20)]
         assert jobs.run(lambda n: n, [], "nothing") == []
 
-    def test_what_was_started_raises_where_it_is_awaited(self) -> None:
-        future = jobs.start(divmod, 1, 0)
-        with pytest.raises(ZeroDivisionError):
-            future.result()
-
     def test_table_and_figure_with_and_without_the_source(self) -> None:
         found = accuracies(0.1)
         tuned = {**found.tuned, **{("source", m): v for (n, m), v in found.tuned.items() if n == "a"}}

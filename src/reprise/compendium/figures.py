@@ -53,6 +53,7 @@ def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder
     files: dict[str, str] = {}
     finish = SCREEN if os.environ.get("REPRISE_PROFILE") == "quick" else PRINT
     fig.set_dpi(finish.dpi)
+    write_plainly(fig)
     fig.draw_without_rendering()  # lays out once for all forms; laying out anew for each takes longer than drawing it
     with mpl.rc_context(
         {
@@ -77,6 +78,22 @@ def save(fig: Figure, entry: FigureEntry, card: Card, data: pd.DataFrame, folder
     files["csv"] = f"figures/{entry.id}.csv"
     digests = {kind: sha256(folder / Path(name).name) for kind, name in files.items()}
     return {"id": entry.id, "files": files, "sha256": digests}
+
+
+def write_plainly(fig: Figure) -> None:
+    r"""Let numbers at ticks be plain text where no power of ten stands beside the axis; they look the same.
+
+    The style asks for mathematical text, so that such a factor reads $\times10^{-5}$ and not 1e-5. Matplotlib then sets
+    every number of the axis as a formula, anew for each form of the figure, which takes longer than all else in it.
+    """
+    from matplotlib.ticker import ScalarFormatter
+
+    for axis in (axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)):
+        formatter = axis.get_major_formatter()
+        if type(formatter) is ScalarFormatter:
+            formatter.format_ticks(axis.get_majorticklocs().tolist())
+            if not formatter.get_offset():
+                formatter.set_useMathText(False)
 
 
 def compact(png: bytes) -> bytes:

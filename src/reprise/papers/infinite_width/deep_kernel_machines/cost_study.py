@@ -18,6 +18,7 @@ from reprise.papers.infinite_width.deep_kernel_machines.gram_kernels import KERN
 from reprise.papers.infinite_width.deep_kernel_machines.objective import gaussian_kl
 from reprise.papers.infinite_width.deep_kernel_machines.randomness import generator
 from reprise.progress import task as progress
+from reprise.progress import track
 from reprise.statistics import bootstrap
 
 KERNEL = "se"
@@ -116,46 +117,57 @@ def full_block_objective(machine: sparse.Machine, x: Array, y: Array) -> Array:
     return sparse.collapsed_bound(summary, machine.log_noise) - sparse.divergence(machine) + 1e-12 * jnp.sum(residual)
 
 
-def study_costs(
-    sizes: Mapping[str, Sequence[int]], *, repeats: int, inducing: int, key: PRNGKeyArray
-) -> dict[str, Timings]:
-    """Timings of each kind of objective that has sizes."""
-    return {
-        kind: time_objective(kind, size, repeats=repeats, inducing=inducing, key=key)
-        for kind, size in sizes.items()
-        if size
-    }
+class Prepared(NamedTuple):
+    """One kind of objective with its gradient, compiled for every size, and what it is called with."""
+
+    sizes: list[int]
+    compute: Callable[..., Any]
+    arguments: list[tuple[Any, ...]]
 
 
-def time_objective(kind: str, sizes: Sequence[int], *, repeats: int, inducing: int, key: PRNGKeyArray) -> Timings:
-    """Seconds for one objective and gradient of a machine with one hidden layer, compiled beforehand.
+def prepare(sizes: Mapping[str, Sequence[int]], *, inducing: int, key: PRNGKeyArray) -> dict[str, Prepared]:
+    """Machines with one hidden layer and data for them, and the first call of every program that `study_costs` times.
 
-    `kind` is "dense", "sparse" or "full block". Repeats go round all sizes in turn, so that a passing disturbance hits
-    all of them alike. On a CPU the clock is the process's own CPU time with single-threaded linear algebra, which other
-    work on the machine hardly touches; on an accelerator it is the wall clock.
+    Kinds are "dense", "sparse" and "full block"; those without sizes are left out.
     """
-    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
     functions: dict[str, Callable[..., Any]] = {
         "dense": jax.jit(jax.value_and_grad(whitened_dense_objective)),
         "sparse": partial(sparse.blocked_value_and_grad, nu=1.0, kernel=KERNEL),
         "full block": jax.jit(jax.value_and_grad(full_block_objective)),
     }
-    compute, prepared = functions[kind], []
-    seconds = np.empty((repeats, len(sizes)))
-    with threadpool_limits(1), progress(f"timing, {kind}", len(sizes) * (repeats + 1)) as advance:
-        for size in sizes:
+    found = {}
+    for kind, some in ((kind, some) for kind, some in sizes.items() if some):
+        prepared = Prepared(list(some), functions[kind], [])
+        for size in track(some, f"compiling, {kind}"):
             rng = generator(key, size)
             x, y = jnp.asarray(rng.normal(size=(size, INPUTS))), jnp.asarray(rng.normal(size=size))
-            prepared.append((sparse.initial_machine(x if kind == "dense" else x[:inducing], DEPTH), x, y))
-            jax.block_until_ready(compute(*prepared[-1]))
-            advance(1)
-        for repeat in range(repeats):
-            for column, arguments in enumerate(prepared):
-                started = clock()
-                jax.block_until_ready(compute(*arguments))
-                seconds[repeat, column] = clock() - started
-                advance(1)
-    return Timings(np.asarray(sizes, dtype=float), seconds)
+            arguments = (sparse.initial_machine(x if kind == "dense" else x[:inducing], DEPTH), x, y)
+            jax.block_until_ready(prepared.compute(*arguments))
+            prepared.arguments.append(arguments)
+        found[kind] = prepared
+    return found
+
+
+def study_costs(prepared: Mapping[str, Prepared], *, repeats: int) -> dict[str, Timings]:
+    """Seconds for each objective and gradient.
+
+    Repeats go round all sizes in turn, so that a passing disturbance hits all of them alike. On a CPU the clock is the
+    process's own CPU time with single-threaded linear algebra, which other work on the machine hardly touches; so
+    nothing else may go on in this process. On an accelerator it is the wall clock.
+    """
+    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+    found = {}
+    for kind, (sizes, compute, cases) in prepared.items():
+        seconds = np.empty((repeats, len(sizes)))
+        with threadpool_limits(1), progress(f"timing, {kind}", seconds.size) as advance:
+            for repeat in range(repeats):
+                for column, arguments in enumerate(cases):
+                    started = clock()
+                    jax.block_until_ready(compute(*arguments))
+                    seconds[repeat, column] = clock() - started
+                    advance(1)
+        found[kind] = Timings(np.asarray(sizes, dtype=float), seconds)
+    return found
 
 
 def _kernel(gram: Array, height: Array, jitter: float = 0.0) -> Array:

@@ -7,6 +7,7 @@ N(0,1)$ below the diagonal and $A_{ii}^2\sim\chi^2_{N-i+1}$ on it: the chains wa
 units taken out, in $LP(P+1)/2$ dimensions at every width $N\ge P$. The rotations are put back afterwards, exactly.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from blackjax.mcmc.hmc import HMCState
 from jax.scipy.stats import multivariate_normal
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from reprise import progress
 from reprise.papers.infinite_width.deep_kernel_machines.gram_kernels import KERNELS
 from reprise.papers.infinite_width.deep_kernel_machines.randomness import generator
 
@@ -99,18 +101,18 @@ def log_density(position: Float[Array, " size"], problem: Problem, kernel: str, 
 
 def sample(
     problems: Problems,
-    key: PRNGKeyArray,
+    keys: Sequence[PRNGKeyArray],
     *,
-    width: int,
-    copies: int,
+    widths: Sequence[int],
+    copies: Sequence[int],
     depth: int,
     kernel: str,
     noise: float,
     chains: int,
     draws: int,
     sampler: str = "nuts",
-) -> Chains:
-    """Run MCMC (BlackJAX) on every problem, all chains at once; width and copies need no new compilation.
+) -> list[Chains]:
+    """Run MCMC (BlackJAX) on every problem at every width (with its copies and its key), all chains in one program.
 
     `sampler` is "nuts", or "hmc" with 1 to 12 leapfrog steps at random, which compiles in less time.
     Four runs of `draws`/2 steps from draws of the prior: the first adapts the step size, the second the step size in
@@ -119,27 +121,36 @@ def sample(
     count, p = problems.y.shape[:2]
     size = depth * p * (p + 1) // 2
     rows, columns = np.tril_indices(p)
-    scale = np.tile(np.where(rows == columns, np.sqrt(0.5 / width), 1.0), depth)
-    block = draws // 2
-    keys = jax.random.split(key, (4, block, count, chains))
-    whole = jnp.ones(count)
+    deviations = [np.tile(np.where(rows == columns, np.sqrt(0.5 / width), 1.0), depth) for width in widths]
+    block, many = draws // 2, len(widths)
+    streams = jnp.concatenate([jax.random.split(key, (4, block, count, chains)) for key in keys], axis=2)
     problem = Problem(
-        jnp.asarray(problems.gram0), jnp.asarray(problems.y), width * whole, copies * whole, noise * whole
+        jnp.tile(problems.gram0, (many, 1, 1)),
+        jnp.tile(problems.y, (many, 1, 1)),
+        jnp.repeat(jnp.asarray(widths, float), count),
+        jnp.repeat(jnp.asarray(copies, float), count),
+        jnp.full(many * count, noise),
     )
-    frame = Frame(jnp.zeros((count, size)), jnp.broadcast_to(jnp.diag(scale), (count, size, size)))
-    white = jnp.asarray(generator(key, 0).normal(size=(count, chains, size)))
+    roots = jnp.repeat(jnp.stack([jnp.diag(deviation) for deviation in deviations]), count, axis=0)
+    frame = Frame(jnp.zeros((many * count, size)), roots)
+    white = jnp.concatenate([generator(key, 0).normal(size=(count, chains, size)) for key in keys])
     gains = 1.5 / (10.0 + jnp.arange(block)) ** 0.6
     run = partial(_run, problem=problem, kernel=kernel, depth=depth, sampler=sampler)
-    first = run(keys[0], white, frame, jnp.full((count,), np.log(0.3)), gains)
-    white, frame = _whiten(first.positions)
-    second = run(keys[1], white, frame, jnp.full((count,), np.log(0.5)), gains)
-    third = run(keys[2], second.white, frame, second.log_step, 0.0 * gains)
-    fourth = run(keys[3], third.white, frame, third.log_step, 0.0 * gains)
-    kept = jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), third[3:], fourth[3:])
-    grams, scores, divergent, acceptance = kept
-    return Chains(
-        np.moveaxis(grams, 0, 2), np.moveaxis(scores, 0, 2), float(divergent.mean()), float(acceptance.mean())
-    )
+    with progress.task("chains", 4) as advance:
+        first = run(streams[0], white, frame, jnp.full(many * count, np.log(0.3)), gains)
+        white, frame = _whiten(first.positions)
+        advance(1)
+        second = run(streams[1], white, frame, jnp.full(many * count, np.log(0.5)), gains)
+        advance(1)
+        third = run(streams[2], second.white, frame, second.log_step, 0.0 * gains)
+        advance(1)
+        fourth = run(streams[3], third.white, frame, third.log_step, 0.0 * gains)
+        kept = jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), third[3:], fourth[3:])
+    grams, scores, divergent, acceptance = (np.split(part, many, axis=1) for part in kept)
+    return [
+        Chains(np.moveaxis(g, 0, 2), np.moveaxis(s, 0, 2), float(d.mean()), float(a.mean()))
+        for g, s, d, a in zip(grams, scores, divergent, acceptance, strict=True)
+    ]
 
 
 class Frame(NamedTuple):
@@ -179,12 +190,12 @@ def _run(
     def density(white: Array, frame: Frame, problem: Problem) -> Array:
         return log_density(frame.shift + frame.root @ white, problem, kernel, depth)
 
-    def one(key: Array, state: HMCState, log_step: Array, frame: Frame, problem: Problem) -> tuple[HMCState, Any]:
+    def one(
+        key: Array, state: HMCState, log_step: Array, frame: Frame, problem: Problem, length: Array
+    ) -> tuple[HMCState, Any]:
         target = partial(density, frame=frame, problem=problem)
         if sampler == "nuts":
             return nuts(key, state, target, jnp.exp(log_step), jnp.ones_like(state.position), 7)
-        key, key_length = jax.random.split(key)
-        length = jax.random.randint(key_length, (), 1, 13)
         return hmc(key, state, target, jnp.exp(log_step), jnp.ones_like(state.position), length)
 
     def keep(state: HMCState, frame: Frame, problem: Problem) -> tuple[Array, Array]:
@@ -194,11 +205,11 @@ def _run(
         return position, grams_of(triangles, problem.gram0, problem.width, kernel)
 
     def step(
-        carry: tuple[HMCState, Array], xs: tuple[Array, Array]
+        carry: tuple[HMCState, Array], xs: tuple[Array, Array, Array]
     ) -> tuple[tuple[HMCState, Array], tuple[Array, ...]]:
-        (states, log_step), (keys, gain) = carry, xs
-        over_chains = jax.vmap(one, (0, 0, None, None, None))
-        states, info = jax.vmap(over_chains)(keys, states, log_step, frame, problem)
+        (states, log_step), (keys, gain, length) = carry, xs
+        over_chains = jax.vmap(one, (0, 0, None, None, None, None))
+        states, info = jax.vmap(over_chains, (0, 0, 0, 0, 0, None))(keys, states, log_step, frame, problem, length)
         log_step = log_step + gain * (jnp.mean(info.acceptance_rate, axis=1) - 0.8)
         positions, grams = jax.vmap(jax.vmap(keep, (0, None, None)))(states, frame, problem)
         kept = (positions, grams, states.logdensity_grad, info.is_divergent, info.acceptance_rate)
@@ -208,7 +219,9 @@ def _run(
         return blackjax.nuts.init(white, partial(density, frame=frame, problem=problem))
 
     states = jax.vmap(jax.vmap(start, (0, None, None)))(white, frame, problem)
-    (states, log_step), kept = jax.lax.scan(step, (states, log_step), (keys, gains))
+    # one length a step for all chains: they run in lockstep, so that with lengths of their own all would take the longest
+    lengths = jax.random.randint(jax.random.fold_in(keys[0, 0, 0], 1), gains.shape, 1, 13)
+    (states, log_step), kept = jax.lax.scan(step, (states, log_step), (keys, gains, lengths))
     return _Run(states.position, log_step, *kept)
 
 

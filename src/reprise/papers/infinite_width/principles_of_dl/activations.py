@@ -35,9 +35,10 @@ def leaky(plus: float, minus: float, name: str) -> Activation:
     >>> leaky(1.0, 0.0, "ReLU").value(np.array([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
+    steeper = np.maximum if plus >= minus else np.minimum  # several times faster than to choose by the sign
     return Activation(
         name,
-        lambda z: np.where(z > 0, plus * z, minus * z).astype(z.dtype),
+        lambda z: steeper(plus * z, minus * z),
         lambda z: np.where(z > 0, plus, minus).astype(z.dtype),
         slopes=(plus, minus),
     )

@@ -94,6 +94,12 @@ def residual(
     return Residual(activation, width, layer, skips, logs, predicted, np.full(len(skips), predicted[0]))
 
 
+def residuals(skips: Sequence[float], *, width: int, layer: int, nets: int, seed: int) -> list[Residual]:
+    """Linear, tanh and ReLU networks, in this order."""
+    kinds = (act.LINEAR, act.TANH, act.RELU)
+    return [residual(a, skips, width=width, layer=layer, nets=nets, seed=seed) for a in kinds]
+
+
 def explosion(skip: float, factor: float, *, width: int, layer: int, nets: int, seed: int) -> float:
     r"""$K^{(\ell)}/K^{(1)}$ of linear residual networks whose $C_W$ is a factor off $1-\gamma^2$."""
     net = Net(act.LINEAR, width, factor * (1 - skip**2), skip=skip)

@@ -14,7 +14,7 @@ from reprise.papers.infinite_width.principles_of_dl.ensembles import Net, mixtur
 
 ZERO_KERNEL = (act.TANH, act.SIN, act.ERF, act.TILTED)
 """Class (ii): critical at $K^*=0$."""
-_X, _W = np.polynomial.hermite_e.hermegauss(40)
+_X, _W = (part[20:] for part in np.polynomial.hermite_e.hermegauss(40))  # the integrand is even: half the nodes
 _W = _W / _W.sum()
 
 
@@ -33,7 +33,7 @@ def two_inputs(
         b = np.sqrt(d / 2) * _X[:, None]
         gap = activation.value(a + b) - activation.value(a - b)
         d = 0.5 * weight * float(_W @ recursions.average(gap**2))
-        k = bias + weight * recursions.moments(activation, k).square
+        k = bias + weight * recursions.mean_square(activation, k)
     return np.asarray(found)
 
 
@@ -48,7 +48,7 @@ def decay(activation: Activation, what: str, layer: int, *, bias: float = 0.0) -
     weight, depth = recursions.critical_weight(activation), 1 + round(1.25 * layer)
 
     def kernel(start: float) -> np.ndarray:
-        return recursions.layers(activation, depth, weight=weight, bias=bias, start=start).kernel
+        return recursions.kernels(activation, depth, weight=weight, bias=bias, start=start)
 
     if what == "kernel":
         return local_exponent(kernel(1.0), layer)
@@ -71,7 +71,7 @@ def amplitude_gap(activations: Sequence[Activation], layer: int, *, bias: float 
     r"""Largest distance of $(-a_1)\ell K^{(\ell)}$ from 1 at a layer."""
     gaps = []
     for a in activations:
-        kernel = recursions.layers(a, layer, weight=recursions.critical_weight(a), bias=bias).kernel
+        kernel = recursions.kernels(a, layer, weight=recursions.critical_weight(a), bias=bias, start=1.0)
         gaps.append(abs(-recursions.exponents(a).a1 * layer * kernel[-1] - 1.0))
     return Estimate.exact(max(gaps), error=1e-9, n=len(gaps), method="recursion")
 

@@ -86,8 +86,10 @@ def _moments(layers: Sequence[int], rows: np.ndarray) -> Moments:
 
 def _expected(net: Net, z: np.ndarray, v: np.ndarray) -> Float[np.ndarray, "nets 3"]:
     """What `_reduced` is on average for the next layer, given this one: its own sampling noise is averaged exactly."""
-    second, fourth, pairs = _reduced(z).T
     v, skip = v[:, 0].astype(np.float64), net.skip**2
+    if skip == 0.0:
+        return np.stack([v, 3 * v**2, v**2], axis=1)
+    second, fourth, pairs = _reduced(z).T
     mean = v + skip * second
     return np.stack(
         [mean, 3 * v**2 + 6 * v * skip * second + skip**2 * fourth, v**2 + 2 * v * skip * second + skip**2 * pairs],
@@ -107,16 +109,24 @@ def mixture(
 
     def work(rng: np.random.Generator, count: int) -> np.ndarray:
         kept = []
-        z = np.float32(net.start**0.5) * rng.standard_normal((count, net.width), dtype=np.float32)
+        z = rng.standard_normal((count, net.width), dtype=np.float32)
+        z *= np.float32(net.start**0.5)
+        fresh = np.empty_like(z)  # two arrays for all layers: new ones would cost as much time as the draws
         for layer in range(1, depth + 1):
             if layer > 1:
-                v = net.bias + net.weight * np.mean(net.activation.value(z) ** 2, axis=1, keepdims=True)
+                active = net.activation.value(z)
+                v = net.bias + net.weight / net.width * np.vecdot(active, active)[:, None]
                 if expected and layer in layers:
                     kept.append(_expected(net, z, v))
                 if expected and layer == depth:
                     break
-                fresh = np.sqrt(v) * rng.standard_normal((count, net.width), dtype=np.float32)
-                z = fresh if net.skip == 0.0 else fresh + np.float32(net.skip) * z
+                rng.standard_normal(out=fresh, dtype=np.float32)
+                fresh *= np.sqrt(v)
+                if net.skip:
+                    z *= np.float32(net.skip)
+                    z += fresh
+                else:
+                    z, fresh = fresh, z
             if layer in layers and not (expected and layer > 1):
                 kept.append(_reduced(z))
         return np.stack(kept, axis=1)
@@ -125,17 +135,17 @@ def mixture(
     return _moments(sorted(layers), in_chunks(work, nets, net.width * 4, seed=seed, name=label))
 
 
-def _weights(rng: np.random.Generator, count: int, n: int, law: Law) -> Float[np.ndarray, "count n n"]:
-    r"""Weights of variance 1/n: Gaussian, random signs, or a Haar-distributed orthogonal matrix."""
+def _fill(w: Float[np.ndarray, "count n n"], rng: np.random.Generator, law: Law) -> None:
+    r"""Draw weights of variance 1: Gaussian, random signs, or $\sqrt n$ times a Haar-distributed orthogonal matrix."""
     if law == "signs":
-        bits = rng.integers(0, 2, (count, n, n), dtype=np.int8)
-        return np.asarray((2 * bits - 1).astype(np.float32) / np.float32(n**0.5))
-    w = rng.standard_normal((count, n, n), dtype=np.float32)
-    if law == "gaussian":
-        w *= np.float32(n**-0.5)
-        return w
-    q, r = np.linalg.qr(w)
-    return np.asarray(q * np.sign(np.einsum("cii->ci", r))[:, None, :])
+        w[:] = rng.integers(0, 2, w.shape, dtype=np.int8)
+        w *= 2
+        w -= 1
+        return
+    rng.standard_normal(out=w, dtype=np.float32)
+    if law == "orthogonal":
+        q, r = np.linalg.qr(w)
+        w[:] = q * np.float32(w.shape[1] ** 0.5) * np.sign(np.einsum("cii->ci", r))[:, None, :]
 
 
 def matrices(
@@ -147,11 +157,14 @@ def matrices(
     def work(rng: np.random.Generator, some: int) -> np.ndarray:
         shared = rng.standard_normal((some, n), dtype=np.float32)
         z = np.stack([np.float32(net.start**0.5) * shared for net in nets], axis=2)
-        kept = []
+        kept, w = [], np.empty((some, n, n), np.float32)
         for layer in range(1, depth + 1):
             if layer > 1:
-                active = [np.float32(e.weight**0.5) * e.activation.value(z[:, :, i]) for i, e in enumerate(nets)]
-                z = _weights(rng, some, n, law) @ np.stack(active, axis=2)
+                _fill(w, rng, law)
+                active = [
+                    np.float32((e.weight / n) ** 0.5) * e.activation.value(z[:, :, i]) for i, e in enumerate(nets)
+                ]
+                z = w @ np.stack(active, axis=2)
             if layer in layers:
                 kept.append(np.stack([_reduced(z[:, :, i]) for i in range(len(nets))], axis=1))
         return np.stack(kept, axis=1)

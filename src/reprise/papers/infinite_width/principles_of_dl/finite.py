@@ -7,7 +7,7 @@ $C_W/n$ are these with $\lambda_W=C_W$.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -188,18 +188,6 @@ def across(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(function, items))
-
-
-def beside(*work: Callable[[], Any]) -> list["Future[Any]"]:
-    """Begin computations, one after another, beside what follows; the `result()` of each waits for it.
-
-    >>> [begun.result() for begun in beside(lambda: 1, lambda: 2)]
-    [1, 2]
-    """
-    pool = ThreadPoolExecutor(1)
-    begun = [pool.submit(each) for each in work]
-    pool.shutdown(wait=False)
-    return begun
 
 
 def tangent(net: Net, params: Params, x: Float[Array, "m inputs"], k: int) -> Float[Array, "m k"]:

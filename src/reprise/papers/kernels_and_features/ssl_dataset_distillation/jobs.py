@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import jax
 
@@ -12,7 +12,6 @@ from reprise import progress
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
-_P = ParamSpec("_P")
 
 
 def use_one_core_each() -> None:
@@ -31,18 +30,6 @@ def use_one_core_each() -> None:
         jax.devices()
     finally:
         os.sched_setaffinity(0, cores)
-
-
-def start(function: Callable[_P, _B], *args: _P.args, **options: _P.kwargs) -> "Future[_B]":
-    """Begin a computation beside what follows; its `result()` waits for it. On an accelerator it is done at once.
-
-    >>> start(pow, 2, 3).result()
-    8
-    """
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(function, *args, **options)
-    pool.shutdown(wait=jax.default_backend() != "cpu")
-    return future
 
 
 def run(function: Callable[[_A], _B], jobs: Sequence[_A], label: str) -> list[_B]:
