@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from reprise.compendium.runs import QUICK_XLA
+from reprise.compendium.runs import quick_xla
 
 if TYPE_CHECKING:
     import jax
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("JAX_ENABLE_X64", "true")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("XLA_FLAGS", QUICK_XLA)  # most of a test's time is compilation
+os.environ.setdefault("XLA_FLAGS", quick_xla())  # most of a test's time is compilation
 
 # What a shell starts in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -57,7 +57,7 @@ def test_a_run_that_ends_well(compendium: Make) -> None:
     assert records.audit(record) == []
 
 
-@pytest.mark.parametrize(("profile", "expected"), [("quick", f"{runs.QUICK_XLA} {OWN_XLA}"), ("standard", OWN_XLA)])
+@pytest.mark.parametrize(("profile", "expected"), [("quick", f"{runs.quick_xla()} {OWN_XLA}"), ("standard", OWN_XLA)])
 def test_quick_compiles_for_speed_of_compilation(
     compendium: Make, monkeypatch: pytest.MonkeyPatch, profile: str, expected: str
 ) -> None:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,27 @@ from reprise.compendium.files import write_atomically
 from reprise.compendium.kinds import EXIT_CELL_FAILED, EXIT_KERNEL_DIED
 
 _POLL_S = 0.1
-QUICK_XLA = "--xla_backend_optimization_level=2 --xla_cpu_use_fusion_emitters=false"
-"""How XLA compiles for a CPU at `quick`: in a third of the time, to code that runs about as fast. Most programs of that
-profile run for less time than they take to compile. Larger profiles keep XLA's own choice; a user's XLA_FLAGS come last
-and win. Every jaxlib that we support has both flags, and one that had not would refuse to start."""
 _CELL = re.compile(r"Executing Cell (\d+)")
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+
+
+def quick_xla(version: str | None = None) -> str:
+    """How XLA compiles for a CPU at `quick`: faster, to code that runs about as fast.
+
+    Most programs of that profile run for less time than they take to compile. Larger profiles keep XLA's own choice; a
+    user's XLA_FLAGS come last and win. A flag that jaxlib does not know would end the kernel, so each is given to the
+    versions that it was tried on alone (`version`, by default the installed one): the second was dropped in 0.11.1.
+
+    >>> quick_xla("0.11.0")
+    '--xla_backend_optimization_level=2 --xla_cpu_use_fusion_emitters=false'
+    >>> quick_xla("0.12.0.1"), quick_xla("0.13.0")
+    ('--xla_backend_optimization_level=2', '')
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version or metadata.version("jaxlib")))
+    if not (0, 10) <= numbers < (0, 13):
+        return ""
+    emitters = " --xla_cpu_use_fusion_emitters=false" if numbers < (0, 11, 1) else ""
+    return "--xla_backend_optimization_level=2" + emitters
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +212,7 @@ def _execute(
         environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(top / "runs" / ".jax-cache"))
         environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
         if profile == "quick":
-            environment["XLA_FLAGS"] = f"{QUICK_XLA} {environment.get('XLA_FLAGS', '')}".strip()
+            environment["XLA_FLAGS"] = f"{quick_xla()} {environment.get('XLA_FLAGS', '')}".strip()
         with (work / "log.txt").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "reprise.compendium.execute", str(work / "job.json")],
