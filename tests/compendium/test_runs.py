@@ -68,6 +68,14 @@ def test_quick_compiles_for_speed_of_compilation(
     assert record.provenance["xla_flags"] == expected
 
 
+def test_only_a_jaxlib_that_knows_a_flag_is_given_it() -> None:
+    """As tried on each of these versions: a flag that is unknown ends the process."""
+    emitters = {version: "fusion_emitters" in runs.quick_xla(version) for version in ("0.10.0", "0.11.0", "0.11.1")}
+    assert emitters == {"0.10.0": True, "0.11.0": True, "0.11.1": False}
+    assert runs.quick_xla("0.11.2") == runs.quick_xla("0.12.0.1") == "--xla_backend_optimization_level=2"
+    assert runs.quick_xla("0.9.2") == runs.quick_xla("0.13.0") == ""
+
+
 def test_a_record_is_of_the_code_that_its_run_started_with(compendium: Make) -> None:
     edit = (
         "from reprise.compendium import paths\n"
