@@ -174,8 +174,8 @@ class TestClosedForms:
 class TestFiniteWidth:
     @pytest.mark.parametrize("copies", [0, 5])
     def test_chains_agree_with_brute_force(self, copies: int) -> None:
-        (chains,) = finite_width.sample(
-            PROBLEMS, [jax.random.key(3)], widths=[5], copies=[copies], chains=4, draws=1000, sampler="hmc", **FIT
+        chains = finite_width.sample(
+            PROBLEMS, jax.random.key(3), width=5, copies=copies, chains=4, draws=1000, sampler="hmc", **FIT
         )
         prior = prior_draws.draw_prior(PROBLEMS, np.random.default_rng(0), width=5, draws=100_000, **FIT)
         for s in range(2):
@@ -191,23 +191,12 @@ class TestFiniteWidth:
     def test_both_samplers_agree(self) -> None:
         means = [
             finite_width.sample(
-                PROBLEMS, [jax.random.key(4)], widths=[16], copies=[16], chains=4, draws=600, sampler=name, **FIT
-            )[0]
+                PROBLEMS, jax.random.key(4), width=16, copies=16, chains=4, draws=600, sampler=name, **FIT
+            )
             for name in ("hmc", "nuts")
         ]
         one, two = (limit_study.controlled_means(chains, 0).mean(axis=0) for chains in means)
         assert np.linalg.norm(one - two) / np.linalg.norm(two) < 0.02
-
-    def test_widths_together_are_widths_alone(self) -> None:
-        """Two widths in one program take the same steps as each would by itself, as far as rounding allows."""
-        options = {"chains": 2, "draws": 8, "sampler": "nuts", **FIT}
-        keys = list(jax.random.split(jax.random.key(5)))
-        both = finite_width.sample(PROBLEMS, keys, widths=[4, 32], copies=[4, 0], **options)
-        for found, key, width, copies in zip(both, keys, (4, 32), (4, 0), strict=True):
-            (alone,) = finite_width.sample(PROBLEMS, [key], widths=[width], copies=[copies], **options)
-            assert found.grams.shape == (2, 2, 8, 2, 3, 3)
-            first = np.s_[:, :, :2]  # steps later, chaos has magnified the last digit
-            np.testing.assert_allclose(found.grams[first], alone.grams[first], rtol=1e-6)
 
     def test_control_variate_changes_no_mean(self) -> None:
         rng = np.random.default_rng(0)

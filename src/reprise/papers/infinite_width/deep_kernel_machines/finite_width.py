@@ -7,7 +7,6 @@ N(0,1)$ below the diagonal and $A_{ii}^2\sim\chi^2_{N-i+1}$ on it: the chains wa
 units taken out, in $LP(P+1)/2$ dimensions at every width $N\ge P$. The rotations are put back afterwards, exactly.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from blackjax.mcmc.hmc import HMCState
 from jax.scipy.stats import multivariate_normal
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from reprise import progress
 from reprise.papers.infinite_width.deep_kernel_machines.gram_kernels import KERNELS
 from reprise.papers.infinite_width.deep_kernel_machines.randomness import generator
 
@@ -101,18 +99,18 @@ def log_density(position: Float[Array, " size"], problem: Problem, kernel: str, 
 
 def sample(
     problems: Problems,
-    keys: Sequence[PRNGKeyArray],
+    key: PRNGKeyArray,
     *,
-    widths: Sequence[int],
-    copies: Sequence[int],
+    width: int,
+    copies: int,
     depth: int,
     kernel: str,
     noise: float,
     chains: int,
     draws: int,
     sampler: str = "nuts",
-) -> list[Chains]:
-    """Run MCMC (BlackJAX) on every problem at every width (with its copies and its key), all chains in one program.
+) -> Chains:
+    """Run MCMC (BlackJAX) on every problem, all chains at once; width and copies need no new compilation.
 
     `sampler` is "nuts", or "hmc" with 1 to 12 leapfrog steps at random, which compiles in less time.
     Four runs of `draws`/2 steps from draws of the prior: the first adapts the step size, the second the step size in
@@ -121,36 +119,27 @@ def sample(
     count, p = problems.y.shape[:2]
     size = depth * p * (p + 1) // 2
     rows, columns = np.tril_indices(p)
-    deviations = [np.tile(np.where(rows == columns, np.sqrt(0.5 / width), 1.0), depth) for width in widths]
-    block, many = draws // 2, len(widths)
-    streams = jnp.concatenate([jax.random.split(key, (4, block, count, chains)) for key in keys], axis=2)
+    scale = np.tile(np.where(rows == columns, np.sqrt(0.5 / width), 1.0), depth)
+    block = draws // 2
+    keys = jax.random.split(key, (4, block, count, chains))
+    whole = jnp.ones(count)
     problem = Problem(
-        jnp.tile(problems.gram0, (many, 1, 1)),
-        jnp.tile(problems.y, (many, 1, 1)),
-        jnp.repeat(jnp.asarray(widths, float), count),
-        jnp.repeat(jnp.asarray(copies, float), count),
-        jnp.full(many * count, noise),
+        jnp.asarray(problems.gram0), jnp.asarray(problems.y), width * whole, copies * whole, noise * whole
     )
-    roots = jnp.repeat(jnp.stack([jnp.diag(deviation) for deviation in deviations]), count, axis=0)
-    frame = Frame(jnp.zeros((many * count, size)), roots)
-    white = jnp.concatenate([generator(key, 0).normal(size=(count, chains, size)) for key in keys])
+    frame = Frame(jnp.zeros((count, size)), jnp.broadcast_to(jnp.diag(scale), (count, size, size)))
+    white = jnp.asarray(generator(key, 0).normal(size=(count, chains, size)))
     gains = 1.5 / (10.0 + jnp.arange(block)) ** 0.6
     run = partial(_run, problem=problem, kernel=kernel, depth=depth, sampler=sampler)
-    with progress.task("chains", 4) as advance:
-        first = run(streams[0], white, frame, jnp.full(many * count, np.log(0.3)), gains)
-        white, frame = _whiten(first.positions)
-        advance(1)
-        second = run(streams[1], white, frame, jnp.full(many * count, np.log(0.5)), gains)
-        advance(1)
-        third = run(streams[2], second.white, frame, second.log_step, 0.0 * gains)
-        advance(1)
-        fourth = run(streams[3], third.white, frame, third.log_step, 0.0 * gains)
-        kept = jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), third[3:], fourth[3:])
-    grams, scores, divergent, acceptance = (np.split(part, many, axis=1) for part in kept)
-    return [
-        Chains(np.moveaxis(g, 0, 2), np.moveaxis(s, 0, 2), float(d.mean()), float(a.mean()))
-        for g, s, d, a in zip(grams, scores, divergent, acceptance, strict=True)
-    ]
+    first = run(keys[0], white, frame, jnp.full((count,), np.log(0.3)), gains)
+    white, frame = _whiten(first.positions)
+    second = run(keys[1], white, frame, jnp.full((count,), np.log(0.5)), gains)
+    third = run(keys[2], second.white, frame, second.log_step, 0.0 * gains)
+    fourth = run(keys[3], third.white, frame, third.log_step, 0.0 * gains)
+    kept = jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), third[3:], fourth[3:])
+    grams, scores, divergent, acceptance = kept
+    return Chains(
+        np.moveaxis(grams, 0, 2), np.moveaxis(scores, 0, 2), float(divergent.mean()), float(acceptance.mean())
+    )
 
 
 class Frame(NamedTuple):

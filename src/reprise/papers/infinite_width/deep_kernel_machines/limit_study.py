@@ -14,6 +14,7 @@ from reprise.papers.infinite_width.deep_kernel_machines.gram_kernels import nngp
 from reprise.papers.infinite_width.deep_kernel_machines.objective import Optimum, maximise
 from reprise.papers.infinite_width.deep_kernel_machines.prior_draws import PriorDraws, draw_prior
 from reprise.papers.infinite_width.deep_kernel_machines.randomness import generator
+from reprise.progress import track
 from reprise.statistics import bulk_ess, ks_distance, r_hat
 
 SHOWN_UNITS = 4
@@ -74,19 +75,20 @@ def study_limit(settings: Settings, *, key: PRNGKeyArray) -> LimitStudy:
     double = optimise_all(problems, settings, nu=2.0, starts=1, key=key_starts)
     columns: dict[str, list[np.ndarray]] = {}
     divergent, features, means = 0.0, {}, np.zeros(())
-    sampled = sample(
-        problems,
-        [jax.random.fold_in(key_run, index) for index in range(len(settings.widths))],
-        widths=settings.widths,
-        copies=settings.widths,
-        depth=settings.depth,
-        kernel=settings.kernel,
-        noise=settings.noise,
-        chains=settings.chains,
-        draws=settings.draws,
-        sampler=settings.sampler,
-    )
-    for index, (width, chains) in enumerate(zip(settings.widths, sampled, strict=True)):
+    for index, width in enumerate(track(settings.widths, "widths")):
+        key_width = jax.random.fold_in(key_run, index)
+        chains = sample(
+            problems,
+            key_width,
+            width=width,
+            copies=width,
+            depth=settings.depth,
+            kernel=settings.kernel,
+            noise=settings.noise,
+            chains=settings.chains,
+            draws=settings.draws,
+            sampler=settings.sampler,
+        )
         rng = generator(key_units, index)
         single = draw_prior(
             problems, rng, width=width, depth=settings.depth, kernel=settings.kernel, noise=settings.noise

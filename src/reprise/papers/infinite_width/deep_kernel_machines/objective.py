@@ -101,7 +101,9 @@ def maximise(
 ) -> Optimum:
     r"""Maximise $\mathcal L$ from the NNGP solution and from `starts - 1` random triangles around it.
 
-    BFGS on the whitened triangles, float64; several starts, since small $\nu$ can have several local maxima.
+    BFGS on the whitened triangles, float64; several starts, since small $\nu$ can have several local maxima. It ends
+    where no derivative of $\mathcal L/\max(1,\nu)$ exceeds 1e-7: a stricter end is beyond rounding, since the
+    divergences, which $\nu$ multiplies, are differences of numbers of order one.
     """
     gram0, y = jnp.asarray(gram0), jnp.asarray(y)
     p = gram0.shape[0]
@@ -109,20 +111,22 @@ def maximise(
     jitters = 0.3 * generator(key).normal(size=(starts, flat_identity.size))
     jitters[0] = 0.0
 
+    unit = max(1.0, nu)
+
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = _loss_and_gradient(flat, gram0, y, nu, noise, kernel, depth)
-        return float(value), np.asarray(gradient)
+        return float(value) / unit, np.asarray(gradient) / unit
 
     found = [
         optimize.minimize(
-            loss, flat_identity + jitter, jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 2000}
+            loss, flat_identity + jitter, jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 2000}
         )
         for jitter in jitters
     ]
     best = min(found, key=lambda result: result.fun)
     grams = _grams(jnp.asarray(best.x), gram0, kernel, depth)
-    gradient_norm = float(np.linalg.norm(best.jac))
-    return Optimum(np.asarray(grams), -float(best.fun), gradient_norm, tuple(-float(r.fun) for r in found))
+    ends = tuple(-unit * float(result.fun) for result in found)
+    return Optimum(np.asarray(grams), max(ends), unit * float(np.linalg.norm(best.jac)), ends)
 
 
 @partial(jax.jit, static_argnames="kernel")
