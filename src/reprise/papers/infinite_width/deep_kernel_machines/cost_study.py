@@ -151,22 +151,23 @@ def prepare(sizes: Mapping[str, Sequence[int]], *, inducing: int, key: PRNGKeyAr
 def study_costs(prepared: Mapping[str, Prepared], *, repeats: int) -> dict[str, Timings]:
     """Seconds for each objective and gradient.
 
-    Repeats go round all sizes in turn, so that a passing disturbance hits all of them alike. On a CPU the clock is the
-    process's own CPU time with single-threaded linear algebra, which other work on the machine hardly touches; so
-    nothing else may go on in this process. On an accelerator it is the wall clock.
+    Repeats go round all sizes in turn, so that a passing disturbance hits all of them alike; the first round, in which
+    this thread gets its memory, does not count. On a CPU the clock is the process's own CPU time with single-threaded
+    linear algebra, which other work on the machine hardly touches; so nothing else may go on in this process. On an
+    accelerator it is the wall clock.
     """
     clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
     found = {}
     for kind, (sizes, compute, cases) in prepared.items():
-        seconds = np.empty((repeats, len(sizes)))
+        seconds = np.empty((repeats + 1, len(sizes)))
         with threadpool_limits(1), progress(f"timing, {kind}", seconds.size) as advance:
-            for repeat in range(repeats):
+            for row in seconds:
                 for column, arguments in enumerate(cases):
                     started = clock()
                     jax.block_until_ready(compute(*arguments))
-                    seconds[repeat, column] = clock() - started
+                    row[column] = clock() - started
                     advance(1)
-        found[kind] = Timings(np.asarray(sizes, dtype=float), seconds)
+        found[kind] = Timings(np.asarray(sizes, dtype=float), seconds[1:])
     return found
 
 
