@@ -261,11 +261,11 @@ def test_nothing_unfinished_and_nothing_private_is_committed():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("this is no git checkout")
-    unfinished = re.compile(r"\bTODO\b|\bFIXME\b|\bXXX\b|NotImplementedError")
+    unfinished = re.compile(r"\bTOD[O]\b|\bFIXM[E]\b|\bXX[X]\b|NotImplemente[d]Error")  # which is not found here itself
     private = re.compile(r"/(?:home|Users|work|root)/\w+|\bfile://|\bextra-index-url\b")
     for name in listed.stdout.split("\0"):
         path = ROOT / name
-        if not name or not path.is_file() or path == Path(__file__):
+        if not name or not path.is_file():
             continue
         if path.suffix in {".png", ".pdf", ".woff2", ".lock"}:
             continue
